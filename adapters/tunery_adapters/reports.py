@@ -1,0 +1,118 @@
+"""What a trainer says while it works: one JSON object a line on its standard output.
+
+The worker parses each line with :data:`REPORT`; a line that does not parse is a fault of the
+trainer. Reports come in this order: ``loaded``, ``data`` (once per split), ``plan``, then ``step``,
+``evaluation`` and ``checkpoint`` as training goes, and ``finished``, ``stopped`` or ``failed`` last.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+EXIT_STOPPED = 75
+"""Exit status after SIGTERM: a checkpoint was written and the job can go on (EX_TEMPFAIL)."""
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Loaded(_Report):
+    """The base model is in memory and the adapter is attached."""
+
+    type: Literal["loaded"] = "loaded"
+    device: str
+    dtype: str
+    trainable_parameters: int
+    resumed_from_step: int | None = None
+
+
+class DataReport(_Report):
+    """What one file turned into. ``trained_tokens`` are those under the loss, in one epoch."""
+
+    type: Literal["data"] = "data"
+    split: Literal["training", "validation"]
+    examples: int
+    tokens: int
+    trained_tokens: int
+    truncated_examples: int
+    truncated_tokens: int
+    dropped_examples: int
+    """Examples in which truncation left no token to train on."""
+
+
+class Plan(_Report):
+    type: Literal["plan"] = "plan"
+    total_steps: int
+    steps_per_epoch: int
+    n_epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+class Step(_Report):
+    """One optimiser step. ``tokens_per_s`` counts tokens that went through the model."""
+
+    type: Literal["step"] = "step"
+    step: int
+    total_steps: int
+    epoch: float
+    train_loss: float
+    train_mean_token_accuracy: float
+    learning_rate: float
+    tokens: int
+    tokens_per_s: float
+    seconds_left: float
+
+
+class Evaluation(_Report):
+    type: Literal["evaluation"] = "evaluation"
+    step: int
+    valid_loss: float
+    valid_mean_token_accuracy: float
+
+
+class Checkpoint(_Report):
+    """A complete checkpoint. ``adapter_path`` is a PEFT folder inside it."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+    adapter_path: str
+    train_loss: float
+    train_mean_token_accuracy: float
+    valid_loss: float | None = None
+    valid_mean_token_accuracy: float | None = None
+
+
+class Finished(_Report):
+    """``last_step_at`` is Unix time of the last optimiser step, for the train-to-serve figure."""
+
+    type: Literal["finished"] = "finished"
+    step: int
+    adapter_path: str
+    trained_tokens: int
+    """Supervised tokens over all epochs, what a bill would count."""
+    last_step_at: float
+
+
+class Stopped(_Report):
+    """Asked to stop by SIGTERM; ``step`` is the checkpoint to go on from (0: none was needed)."""
+
+    type: Literal["stopped"] = "stopped"
+    step: int
+
+
+class Failed(_Report):
+    """``code`` is one of out_of_memory, invalid_file, invalid_model, storage_full, trainer_error."""
+
+    type: Literal["failed"] = "failed"
+    code: str
+    message: str
+    param: str | None = None
+
+
+AnyReport = (
+    Loaded | DataReport | Plan | Step | Evaluation | Checkpoint | Finished | Stopped | Failed
+)
+
+REPORT: TypeAdapter[AnyReport] = TypeAdapter(Annotated[AnyReport, Field(discriminator="type")])
