@@ -1,0 +1,50 @@
+# Tunery's commands. Each sets itself up first; `make` alone lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# Fast ones first.
+TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integration faults))
+TYPED := deploy/setup/install.py examples/ticket_routing/build.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check fmt lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Settings: DEVICE=cpu|cuda  TUNERY_HOME=folder  TUNERY_MODEL=folder-or-hub-id"
+
+setup: ## make .venv, put in the locked packages, unpack the base model
+	@test -n "$(PYTHON)" || { echo "Tunery needs Python 3.11. On Debian 12: apt-get install python3.11 python3.11-venv" >&2; exit 1; }
+	@$(PYTHON) deploy/setup/install.py
+
+demo: setup ## fine-tune an adapter on a real task and compare it with the base model
+	@$(BIN)/python examples/demo.py
+
+serve: setup ## start the server and everything that belongs to it
+	@$(BIN)/tunery serve
+
+test: setup ## run every test, fast ones first
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: setup ## formatting, lint, types, dependency rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy $(TYPED)
+	@$(BIN)/lint-imports
+
+fmt: setup ## format, and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+  --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock"
+SOURCES := pyproject.toml clients/python/pyproject.toml requirements/build.in
+lock: setup ## resolve the locks anew (UPGRADE=1: to the newest releases)
+	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) requirements/torch-cpu.in --extra cpu --extra cli --group dev \
+	  --override requirements/overrides.txt --override requirements/overrides-cpu.txt -o requirements/cpu.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) --extra cuda --extra cli --group dev \
+	  --override requirements/overrides.txt -o requirements/cuda.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
+
+clean: ## remove the environment and the tools' caches (the data folder stays)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
