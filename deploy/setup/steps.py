@@ -49,7 +49,7 @@ class SetUp:
         steps: list[Step] = []
         if not self._locked.holds():
             steps += self._environment_steps()
-        if not self._ours.holds():
+        if steps or not self._ours.holds():
             steps.append(("Tunery itself", self._install_ours))
         if not os.environ.get("TUNERY_MODEL") and not _model_folder().exists():
             steps.append((f"base model, into {_model_folder()}", self._unpack_model))
