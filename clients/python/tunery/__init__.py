@@ -1,0 +1,69 @@
+"""Client of a Tunery server: the openai client, plus fine-tuning in one call.
+
+::
+
+    from tunery import Tunery
+
+    client = Tunery()
+    model = client.fine_tune("train.jsonl", n_epochs=3)
+    client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello"}])
+
+``client.fine_tune`` uploads, submits, waits and returns the new model's name; ``client.adapters``
+lists what was trained; everything else is ``openai.OpenAI``. ``AsyncTunery`` is the same to await.
+The names below are all there is; they are imported at first use, for the openai package takes a
+second to load and the ``tunery`` command should not.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._adapters import Adapter
+    from ._client import AsyncTunery, Tunery
+    from ._errors import (
+        FineTuneCancelled,
+        FineTuneError,
+        FineTuneFailed,
+        FineTuneTimeout,
+        MissingKeyError,
+        StreamInterrupted,
+        TuneryError,
+    )
+    from ._fine_tune import LoraOptions, Recipe
+    from ._follow import JobUpdate
+
+__all__ = [
+    "Adapter",
+    "AsyncTunery",
+    "FineTuneCancelled",
+    "FineTuneError",
+    "FineTuneFailed",
+    "FineTuneTimeout",
+    "JobUpdate",
+    "LoraOptions",
+    "MissingKeyError",
+    "Recipe",
+    "StreamInterrupted",
+    "Tunery",
+    "TuneryError",
+]
+
+_HOME = {
+    "Adapter": "_adapters",
+    "AsyncTunery": "_client",
+    "JobUpdate": "_follow",
+    "LoraOptions": "_fine_tune",
+    "Recipe": "_fine_tune",
+    "Tunery": "_client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_HOME.get(name, '_errors')}", __name__)
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

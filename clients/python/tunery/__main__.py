@@ -1,0 +1,5 @@
+"""``python -m tunery``: the ``tunery`` command."""
+
+from .cli import main
+
+main()
