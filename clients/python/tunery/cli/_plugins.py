@@ -33,7 +33,7 @@ class CommandGroup(TyperGroup):
         if own is None and (entry := _found().get(cmd_name)):
             return TyperCommand(
                 cmd_name,
-                help=f"From {entry.dist.name if entry.dist else entry.module}.",
+                help=f"From {_origin(entry)}.",
                 rich_help_panel="Server",
             )
         return own
@@ -54,8 +54,7 @@ class CommandGroup(TyperGroup):
         except Exception as error:
             if (line := explain(error)) is None:
                 raise
-            stderr.print(f"Error: {printable(line)}", markup=False)
-            raise typer.Exit(1) from error
+            raise _end(line) from error
 
 
 def _found() -> dict[str, EntryPoint]:
@@ -63,7 +62,10 @@ def _found() -> dict[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Any:
-    plugin = entry.load()
+    try:
+        plugin = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise _end(f"the command {entry.name!r} of {_origin(entry)}: {error}") from error
     if not isinstance(plugin, typer.Typer):
         app = typer.Typer(add_completion=False)
         app.command(entry.name)(plugin)
@@ -72,3 +74,12 @@ def _load(entry: EntryPoint) -> Any:
     command.name = entry.name
     command.params = [option for option in command.params if option.name not in _COMPLETION]
     return command
+
+
+def _origin(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
+
+
+def _end(line: str) -> typer.Exit:
+    stderr.print(f"Error: {printable(line)}", markup=False)
+    return typer.Exit(1)

@@ -1,0 +1,175 @@
+"""The same behaviour of both clients: one suite, run against each."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tunery import (
+    AsyncTunery,
+    FineTuneCancelled,
+    FineTuneFailed,
+    FineTuneTimeout,
+    Tunery,
+    TuneryError,
+)
+
+from .conftest import StoppedClock
+from .scripted_server import BASE, TUNED, ScriptedServer, event, job, refusal, step
+
+JOBS = "/v1/fine_tuning/jobs"
+
+FineTune = Callable[..., str]
+
+
+@pytest.fixture(params=["sync", "async"])
+def fine_tune(
+    request: pytest.FixtureRequest, server: ScriptedServer, clock: Any, loop_clock: Any
+) -> FineTune:
+    """``client.fine_tune`` of a client without retries of its own."""
+    options: dict[str, Any] = {"base_url": server.url, "api_key": "sk-test", "max_retries": 0}
+    if request.param == "sync":
+        return Tunery(**options).fine_tune
+
+    def run(*args: Any, **kwargs: Any) -> str:
+        async def once() -> str:
+            async with AsyncTunery(**options) as client:
+                return await client.fine_tune(*args, **kwargs)
+
+        return asyncio.run(once())
+
+    return run
+
+
+def test_it_uploads_submits_waits_and_names_the_model(
+    fine_tune: FineTune, server: ScriptedServer, train_file: Path
+) -> None:
+    server.looks = [job("queued"), job("running"), job("succeeded")]
+    assert fine_tune(train_file) == TUNED
+    [upload] = server.asked("POST", "/v1/files")
+    assert b'name="purpose"\r\n\r\nfine-tune' in upload.body
+    assert train_file.read_bytes() in upload.body
+    [submitted] = server.asked("POST", JOBS)
+    auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    assert submitted.json == {
+        "model": BASE,
+        "training_file": "file-1",
+        "method": {"type": "supervised", "supervised": {"hyperparameters": auto}},
+    }
+    assert len(server.asked("GET", f"{JOBS}/ftjob-1")) == 3
+
+
+def test_ids_are_used_as_they_are_and_the_recipe_is_sent(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    recipe = {"suffix": "s", "n_epochs": 2, "seed": 7, "lora": {"rank": 8, "quantization": "nf4"}}
+    fine_tune("file-a", model="m", validation_file="file-b", **recipe)
+    assert not server.asked("POST", "/v1/files")
+    [submitted] = server.asked("POST", JOBS)
+    body = submitted.json
+    assert (body["model"], body["training_file"], body["validation_file"]) == (
+        "m", "file-a", "file-b",
+    )  # fmt: skip
+    assert body["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
+    assert (body["suffix"], body["seed"]) == ("s", 7)
+    assert body["lora"] == {"rank": 8, "quantization": "nf4"}
+
+
+def test_every_event_is_reported_once_and_in_order(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.events = [event(1, "a"), event(2, "b"), event(3, "c"), step(4), step(5), event(6, "d")]
+    server.looks = [
+        job("running", _events=1),
+        job("running", _events=4),
+        job("running", _events=4),
+        job("succeeded", _events=6),
+    ]
+    seen: list[str] = []
+    fine_tune("file-a", on_event=lambda event: seen.append(event.id))
+    assert seen == [item["id"] for item in server.events]
+
+
+def test_a_failed_job_raises_with_the_servers_reason(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    reason = {"code": "out_of_memory", "message": "no memory", "param": "training_file"}
+    server.looks = [job("failed", error=reason)]
+    with pytest.raises(FineTuneFailed) as raised:
+        fine_tune("file-a")
+    error = raised.value
+    assert (error.code, error.message, error.param) == (*list(reason.values()),)
+    assert error.job.id == "ftjob-1"
+    assert str(error) == "fine-tuning job ftjob-1 failed (out_of_memory): no memory"
+
+
+def test_a_cancelled_job_raises(fine_tune: FineTune, server: ScriptedServer) -> None:
+    server.looks = [job("running"), job("cancelled")]
+    with pytest.raises(FineTuneCancelled, match="ftjob-1 was cancelled"):
+        fine_tune("file-a")
+
+
+def test_a_wait_that_is_too_long_raises_and_leaves_the_job(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.looks = [job("running")]
+    with pytest.raises(FineTuneTimeout, match="still running after 10 s") as raised:
+        fine_tune("file-a", timeout_s=10, poll_interval_s=2)
+    assert isinstance(raised.value, TimeoutError)
+    assert len(server.asked("GET", f"{JOBS}/ftjob-1")) == 6
+    assert not server.asked("POST", f"{JOBS}/ftjob-1/cancel")
+
+
+def test_a_restart_of_the_server_does_not_end_the_wait(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    down = refusal(503, "restarting")
+    server.looks = [job("running"), *[down] * 60, job("running"), *[down] * 60, job("succeeded")]
+    assert fine_tune("file-a") == TUNED
+
+
+def test_a_server_that_stays_away_ends_the_wait(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.looks = [job("running"), refusal(503, "gone for good")]
+    with pytest.raises(Exception, match="gone for good"):
+        fine_tune("file-a")
+
+
+def test_a_missing_file_is_named_before_anything_is_sent(
+    fine_tune: FineTune, server: ScriptedServer, train_file: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.jsonl"):
+        fine_tune(train_file, validation_file="nowhere.jsonl")
+    assert server.calls == []
+
+
+def test_an_unknown_option_is_named_before_anything_is_sent(
+    fine_tune: FineTune, server: ScriptedServer, train_file: Path
+) -> None:
+    with pytest.raises(TypeError, match="n_epoch"):
+        fine_tune(train_file, n_epoch=3)
+    assert server.calls == []
+
+
+def test_a_server_without_a_base_model_is_an_error(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.models = []
+    with pytest.raises(TuneryError, match="no base model"):
+        fine_tune("file-a")
+
+
+def test_waiting_polls_at_the_given_interval(server: ScriptedServer, clock: StoppedClock) -> None:
+    server.looks = [job("running"), job("running"), job("succeeded")]
+    client = Tunery(base_url=server.url, api_key="sk-test")
+    assert client.wait("ftjob-1", poll_interval_s=5.0) == TUNED
+    assert clock.now == 10.0
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    for name in ("fine_tune", "submit", "wait", "follow", "base_model"):
+        sync, other = getattr(Tunery, name), getattr(AsyncTunery, name)
+        assert inspect.signature(sync).parameters == inspect.signature(other).parameters
