@@ -1,0 +1,189 @@
+"""Settings: environment first, then ``$TUNERY_HOME/tunery.toml``, then the defaults here.
+
+A setting is ``TUNERY_`` and its name in capitals. Engine settings bear vLLM's own names, unchanged.
+``DATABASE_URL`` and ``REDIS_URL`` go without the prefix, as everywhere else. A name that is not
+listed here is refused, whether it comes from the environment or from the file.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tunery_server.errors import ConfigError
+
+PREFIX = "TUNERY_"
+BUNDLED_MODEL = "smollm2-135m-instruct"
+"""The base model that needs no download: it comes inside a package and is converted at set-up."""
+
+CLIENT_VARIABLES = frozenset({"TUNERY_API_KEY", "TUNERY_BASE_URL"})
+"""Read by the client, which may share an environment with the server."""
+
+UNPREFIXED = frozenset({"database_url", "redis_url"})
+
+
+def default_home() -> Path:
+    """``$TUNERY_HOME``, else ``$XDG_DATA_HOME/tunery``, else ``~/.local/share/tunery``."""
+    if home := os.environ.get("TUNERY_HOME"):
+        return Path(home).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return (Path(data) / "tunery").expanduser().absolute()
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. Immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True
+    )
+
+    home: Path = Field(default_factory=default_home)
+    """Data folder: records, files, adapters, the admin key, sockets."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    model: str = BUNDLED_MODEL
+    """Base model: the bundled one, a local folder, or a hub id."""
+    served_model_name: str | None = None
+    """Name of the base model on the wire; by default the folder's name or the hub id."""
+    organization: str = "tunery"
+    """Third part of ``ft:base:organization:suffix:id``."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    database_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
+    )
+    redis_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+    max_file_bytes: int = Field(default=512 * 2**20, ge=1024)
+    max_concurrent_requests: int = Field(default=64, ge=1)
+    """Requests inside the engine at once, over all tenants."""
+    max_queued_requests: int = Field(default=256, ge=0)
+    """Requests that may wait for one of those places before the next is refused."""
+    request_timeout_s: float = Field(default=600.0, gt=0)
+    drain_timeout_s: float = Field(default=30.0, gt=0)
+    """How long running streams may go on after SIGTERM."""
+
+    trainer_threads: int | None = Field(default=None, ge=1)
+    """CPU threads of a trainer; by default half the cores, so that chat goes on."""
+    trainer_niceness: int = Field(default=10, ge=0, le=19)
+    max_training_length: int | None = Field(default=None, ge=8)
+    """Longest training example in tokens; by default max_model_len."""
+    lease_s: float = Field(default=20.0, gt=0)
+    """A worker that is silent for so long has lost its job."""
+    max_attempts: int = Field(default=3, ge=1)
+
+    max_loras: int = Field(default=4, ge=1)
+    max_cpu_loras: int = Field(default=64, ge=1)
+    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    max_model_len: int = Field(default=2048, ge=16)
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    tool_call_parser: str = "hermes"
+    kv_cache_memory_bytes: int | None = Field(default=None, ge=2**20)
+    """Room for the KV cache; by default vLLM's own choice on CUDA and 1 GiB on CPU."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then ``tunery.toml`` in the data folder."""
+        toml = TomlConfigSettingsSource(settings_cls, default_home() / "tunery.toml")
+        return init_settings, env_settings, toml
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the record."""
+        return self.database_url or f"sqlite:///{self.home / 'tunery.db'}"
+
+    @property
+    def base_model_name(self) -> str:
+        """Name of the base model on the wire."""
+        if self.served_model_name:
+            return self.served_model_name
+        folder = Path(self.model).expanduser()
+        return folder.name if folder.is_absolute() or folder.is_dir() else self.model
+
+    @property
+    def base_model_path(self) -> str:
+        """What the engine and the trainer load: a folder, or a hub id."""
+        if self.model == BUNDLED_MODEL:
+            return str(self.home / "models" / BUNDLED_MODEL)
+        folder = Path(self.model).expanduser()
+        return str(folder.absolute()) if folder.is_dir() else self.model
+
+    @property
+    def redis(self) -> str:
+        """Given by ``REDIS_URL``, else the socket of the embedded Valkey."""
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """Where the embedded Valkey listens."""
+        return self.runtime_dir / "valkey.sock"
+
+    @property
+    def engine_socket(self) -> Path:
+        """Where the engine listens; only this user can reach it."""
+        return self.runtime_dir / "engine.sock"
+
+    @property
+    def engine_key_file(self) -> Path:
+        """The engine's own random key, new at every start of the server."""
+        return self.runtime_dir / "engine.key"
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Sockets and keys of running processes, 0700."""
+        return self.home / "run"
+
+    @property
+    def admin_key_file(self) -> Path:
+        """The first admin key, 0600, made on the first start."""
+        return self.home / "admin.key"
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Read and check all settings.
+
+    Raises ConfigError, naming every setting that is unknown or malformed.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigError(f"Cannot read the settings: {problems}.") from error
+
+
+def _refuse_unknown_variables() -> None:
+    fields = Settings.model_fields.keys() - UNPREFIXED
+    known = {f"{PREFIX}{name.upper()}" for name in fields} | CLIENT_VARIABLES
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith("TUNERY_TEST_")
+    )
+    if unknown:
+        raise ConfigError(
+            f"Unknown setting in the environment: {', '.join(unknown)}. "
+            f"Settings are listed in docs/settings.md."
+        )

@@ -1,0 +1,79 @@
+"""The check of a training file: every line, before anything is stored or queued."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from tunery_server.errors import InvalidRequest
+from tunery_server.files.chat_rows import ChatRow
+
+MAX_LINE_BYTES = 2**20
+MAX_LINES = 1_000_000
+_SHOWN = 10
+
+
+def count_examples(path: Path) -> int:
+    """Number of training examples in a chat JSONL file; reads one line at a time.
+
+    Raises InvalidRequest with the line numbers and reasons of the first ten faults.
+    """
+    examples, faults = 0, []
+    for number, line in enumerate(_lines(path), start=1):
+        if number > MAX_LINES:
+            faults.append(f"line {number}: more than {MAX_LINES} lines")
+            break
+        if fault := _fault(line):
+            faults.append(f"line {number}: {fault}")
+            if len(faults) == _SHOWN:
+                break
+        examples += 1
+    if faults:
+        raise _invalid("; ".join(faults))
+    if not examples:
+        raise _invalid("the file has no lines")
+    return examples
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines without their end; blank lines at the very end do not count."""
+    blank = 0
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES + 2):
+            if not line.strip():
+                blank += 1
+                continue
+            yield from (b"" for _ in range(blank))
+            blank = 0
+            yield line.rstrip(b"\r\n")
+
+
+def _fault(line: bytes) -> str | None:
+    if len(line) > MAX_LINE_BYTES:
+        return f"longer than {MAX_LINE_BYTES} bytes"
+    if not line:
+        return "empty"
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return "not valid JSON in UTF-8 (a training file holds one JSON object per line: JSONL)"
+    if not isinstance(row, dict):
+        return "not a JSON object (a training file holds one JSON object per line: JSONL)"
+    try:
+        ChatRow.model_validate(row)
+    except ValidationError as error:
+        return _reason(error)
+    return None
+
+
+def _reason(error: ValidationError) -> str:
+    """The first fault as ``field: reason``, without the value, which is the tenant's data."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {reason}" if field else reason
+
+
+def _invalid(reason: str) -> InvalidRequest:
+    return InvalidRequest(f"The file cannot be used: {reason}.", code="invalid_file", param="file")

@@ -1,0 +1,100 @@
+"""A client's wishes on files."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from tunery_server.errors import InvalidRequest, NotFound
+from tunery_server.files.dataset import count_examples
+from tunery_server.files.store import FileStore
+from tunery_server.ids import new_id
+from tunery_server.records.files import SqlFiles
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import File, JobStatus, Page
+
+FINE_TUNE = "fine-tune"
+RESULTS = "fine-tune-results"
+
+
+class FileService:
+    """Files of one tenant at a time. Blocking."""
+
+    def __init__(
+        self,
+        *,
+        files: SqlFiles,
+        jobs: SqlJobs,
+        store: FileStore,
+        in_use: Collection[JobStatus],
+        clock: Callable[[], float],
+    ) -> None:
+        self._files = files
+        self._jobs = jobs
+        self._store = store
+        self._in_use = in_use
+        self._clock = clock
+
+    def create(
+        self,
+        tenant_id: str,
+        *,
+        filename: str,
+        purpose: str,
+        chunks: Iterable[bytes],
+        expires_after_s: int | None = None,
+    ) -> File:
+        """Store a file; a dataset is checked first and refused whole when a line is wrong."""
+        file_id, now = new_id("file-"), self._clock()
+        with self._store.incoming(file_id, chunks) as (path, stored):
+            file = File(
+                id=file_id,
+                tenant_id=tenant_id,
+                filename=filename,
+                purpose=purpose,
+                bytes=stored.bytes,
+                sha256=stored.sha256,
+                created_at=now,
+                expires_at=now + expires_after_s if expires_after_s else None,
+                examples=count_examples(path) if purpose == FINE_TUNE else None,
+            )
+        self._files.add(file)
+        return file
+
+    def get(self, tenant_id: str, file_id: str) -> File:
+        """The file. Raises NotFound."""
+        file = self._files.get(tenant_id, file_id)
+        if file is None:
+            raise NotFound(f"No file with id {file_id!r}.", param="file_id")
+        return file
+
+    def list(
+        self,
+        tenant_id: str,
+        *,
+        purpose: str | None,
+        after: str | None,
+        limit: int,
+        ascending: bool,
+    ) -> Page[File]:
+        """A page of files. Raises InvalidRequest when ``after`` names no file."""
+        page = self._files.list(
+            tenant_id, purpose=purpose, after=after, limit=limit, ascending=ascending
+        )
+        if page is None:
+            raise InvalidRequest("'after' is not the id of a file.", param="after")
+        return page
+
+    def content(self, tenant_id: str, file_id: str) -> tuple[File, Iterator[bytes]]:
+        """The file and its bytes in pieces."""
+        file = self.get(tenant_id, file_id)
+        return file, self._store.read(file.id)
+
+    def delete(self, tenant_id: str, file_id: str) -> None:
+        """Remove a file. Raises InvalidRequest while a job that has not ended reads it."""
+        file = self.get(tenant_id, file_id)
+        if self._jobs.using_file(tenant_id, file.id, self._in_use):
+            raise InvalidRequest(
+                "A fine-tuning job that has not ended uses this file.",
+                code="file_in_use",
+                param="file_id",
+            )
+        self._files.delete(tenant_id, file.id)
+        self._store.delete(file.id)

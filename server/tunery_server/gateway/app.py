@@ -1,0 +1,150 @@
+"""Composes the gateway. The only module of the gateway that names concrete classes."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import redis
+import uvicorn
+from fastapi import Depends, FastAPI
+from tunery_adapters.store import AdapterStore
+
+from tunery_server.config import Settings
+from tunery_server.engine.vllm_http import VllmEngine
+from tunery_server.files.service import FileService
+from tunery_server.files.store import FileStore
+from tunery_server.gateway import error_handlers
+from tunery_server.gateway.auth import Authenticator
+from tunery_server.gateway.deps import Services, authenticate
+from tunery_server.gateway.middleware import BoundedBody, Observed
+from tunery_server.gateway.routes import files, health, inference, jobs, models
+from tunery_server.jobs.service import JobService
+from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.database import Database
+from tunery_server.records.files import SqlFiles
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.keys import SqlKeys
+from tunery_server.serving.admission import Admission
+from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
+from tunery_server.serving.catalogue import Catalogue
+from tunery_server.serving.monitor import EngineMonitor
+from tunery_server.serving.relay import Relay
+from tunery_server.serving.residency import Residency
+from tunery_server.serving.resolver import Resolver
+from tunery_server.telemetry.logging import configure
+
+_FORM_OVERHEAD_BYTES = 2**16
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway as an ASGI app, on a database that is up to date."""
+    database = Database(settings.database)
+    engine = VllmEngine(
+        settings.engine_socket,
+        settings.engine_key_file.read_text,
+        request_timeout_s=settings.request_timeout_s,
+    )
+    services = _services(settings, database, engine)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
+        yield
+        watching.cancel()
+        await engine.close()
+        database.close()
+
+    app = FastAPI(
+        title="Tunery", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.state.services = services
+    _add_routes(app)
+    error_handlers.install(app)
+    app.add_middleware(
+        BoundedBody,
+        max_bytes=settings.max_body_bytes,
+        upload_path=files.router.prefix,
+        max_upload_bytes=settings.max_file_bytes + _FORM_OVERHEAD_BYTES,
+    )
+    app.add_middleware(Observed)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM, then let running requests finish."""
+    configure(settings.log_level, process="gateway")
+    Database(settings.database).migrate()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        # h11 bounds the headers; httptools does not.
+        http="h11",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+    )
+
+
+def _services(settings: Settings, database: Database, engine: VllmEngine) -> Services:
+    registry, records, job_records = SqlAdapters(database), SqlFiles(database), SqlJobs(database)
+    queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
+    residency = Residency(engine)
+    return Services(
+        authenticator=Authenticator(SqlKeys(database), timer=time.monotonic),
+        engine=engine,
+        residency=residency,
+        catalogue=Catalogue(
+            base_model=settings.base_model_name,
+            started_at=time.time(),
+            adapters=registry,
+            residency=residency,
+        ),
+        files=FileService(
+            files=records,
+            jobs=job_records,
+            store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
+            in_use=UNFINISHED,
+            clock=time.time,
+        ),
+        jobs=JobService(
+            jobs=job_records,
+            history=SqlJobHistory(database),
+            files=records,
+            queue=queue,
+            base_model=settings.base_model_name,
+            max_lora_rank=settings.max_lora_rank,
+            clock=time.time,
+        ),
+        relay=Relay(
+            engine=engine,
+            resolver=Resolver(
+                base_model=settings.base_model_name,
+                adapters=registry,
+                folders=AdapterStore(settings.home / "adapters"),
+            ),
+            residency=residency,
+            admission=Admission(
+                places=settings.max_concurrent_requests, line=settings.max_queued_requests
+            ),
+            salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
+            timer=time.perf_counter,
+        ),
+    )
+
+
+def _add_routes(app: FastAPI) -> None:
+    """Whatever is not added as public here wants a key."""
+    app.include_router(health.public)
+    for router in (
+        inference.router,
+        files.router,
+        jobs.router,
+        models.router,
+        health.guarded,
+    ):
+        app.include_router(router, dependencies=[Depends(authenticate)])

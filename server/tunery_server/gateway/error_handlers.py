@@ -1,0 +1,151 @@
+"""The only place that writes an error body: ``{"error": {message, type, param, code}}``."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from tunery_server.errors import (
+    EngineRefused,
+    EngineUnavailable,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    QueueUnavailable,
+    StorageFull,
+    TooLarge,
+    TryAgainLater,
+    TuneryError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+STATUSES: dict[type[TuneryError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    PermissionDenied: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Every error that a client can see, and its status."""
+
+_TYPES = {
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "server_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable_error",
+}
+
+_CODES = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error in OpenAI's shape."""
+    app.add_exception_handler(TuneryError, _on_tunery_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def error_body(
+    message: str, *, status: HTTPStatus, code: str | None = None, param: str | None = None
+) -> bytes:
+    """The body as ASCII JSON."""
+    error = {
+        "message": message,
+        "type": _TYPES.get(status, "invalid_request_error"),
+        "param": param,
+        "code": code,
+    }
+    text = orjson.dumps({"error": error}).decode()
+    return "".join(c if c.isascii() else f"\\u{ord(c):04x}" for c in text).encode("ascii")
+
+
+def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:
+    """Status and body of one of our errors."""
+    if isinstance(error, EngineRefused):
+        error = _translated(error)
+    status = STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return status, _internal()
+    return status, error_body(error.message, status=status, code=error.code, param=error.param)
+
+
+def event_of(error: Exception) -> bytes:
+    """The last event of a stream that failed after its status was sent."""
+    body = body_of(error)[1] if isinstance(error, TuneryError) else _internal()
+    return b"data: " + body + b"\n\n"
+
+
+def _translated(error: EngineRefused) -> TuneryError:
+    """The engine's own refusals, in our words where we know what they mean."""
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return EngineUnavailable("The engine could not finish the request.", code="engine_error")
+    if "context length" in error.message or "max_model_len" in error.message:
+        return InvalidRequest(
+            "The prompt and the tokens asked for do not fit into the model's context.",
+            code="context_length_exceeded",
+            param="messages",
+        )
+    return InvalidRequest(
+        f"The model cannot run this request: {error.message[:300]}", param=error.param
+    )
+
+
+async def _on_tunery_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TuneryError)  # noqa: S101 - registered for this class
+    status, body = body_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("error without a status", error=type(error).__name__)
+    headers = {}
+    if isinstance(error, TryAgainLater):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _response(status, body, headers)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    status = HTTPStatus(error.status_code)
+    body = error_body(f"{status.phrase}.", status=status, code=_CODES.get(status))
+    return _response(status, body, dict(error.headers or {}))
+
+
+async def _on_invalid_parameters(request: Request, error: Exception) -> Response:
+    """Query, path and form parameters, which FastAPI checks."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    first = error.errors()[0]
+    param = str(first["loc"][-1])
+    status = HTTPStatus.BAD_REQUEST
+    body = error_body(f"{param}: {first['msg']}.", status=status, code="invalid_value", param=param)
+    return _response(status, body, {})
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("unhandled error", error=type(error).__name__, exc_info=error)
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, _internal(), {})
+
+
+def _internal() -> bytes:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return error_body("The server made a mistake. The log has the details.", status=status)
+
+
+def _response(status: HTTPStatus, body: bytes, headers: dict[str, Any]) -> Response:
+    return Response(body, status, headers, media_type="application/json")

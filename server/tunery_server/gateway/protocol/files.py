@@ -1,0 +1,57 @@
+"""``/v1/files``."""
+
+from typing import Literal
+
+from tunery_server.gateway.protocol.base import Answer
+from tunery_server.records.rows import File, Page
+
+UPLOAD_PURPOSES = ("fine-tune", "batch", "assistants", "user_data", "evals", "vision")
+MIN_EXPIRY_S = 3600
+MAX_EXPIRY_S = 2_592_000
+
+
+class FileObject(Answer):
+    """A file."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    expires_at: int | None
+    filename: str
+    purpose: str
+    status: Literal["processed"] = "processed"
+    status_details: None = None
+
+    @classmethod
+    def of(cls, file: File) -> "FileObject":
+        """From its record."""
+        return cls(
+            id=file.id,
+            bytes=file.bytes,
+            created_at=int(file.created_at),
+            expires_at=None if file.expires_at is None else int(file.expires_at),
+            filename=file.filename,
+            purpose=file.purpose,
+        )
+
+
+class FileList(Answer):
+    """A page of files."""
+
+    object: Literal["list"] = "list"
+    data: tuple[FileObject, ...]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: Page[File]) -> "FileList":
+        """From a page of records."""
+        data = tuple(FileObject.of(file) for file in page.items)
+        return cls(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=page.has_more,
+        )

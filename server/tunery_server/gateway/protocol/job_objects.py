@@ -1,0 +1,158 @@
+"""``/v1/fine_tuning/jobs``: what a client gets."""
+
+from typing import Any, Literal
+
+from tunery_server.gateway.protocol.base import Answer
+from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, Page
+
+
+class FineTuningJob(Answer):
+    """A job. ``lora``, ``progress``, ``queue_position``, ``attempt`` and ``timings`` are ours."""
+
+    id: str
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    created_at: int
+    model: str
+    fine_tuned_model: str | None
+    organization_id: str
+    status: str
+    hyperparameters: dict[str, Any]
+    method: dict[str, Any]
+    training_file: str
+    validation_file: str | None
+    result_files: tuple[str, ...]
+    trained_tokens: int | None
+    finished_at: int | None
+    estimated_finish: int | None
+    seed: int
+    error: dict[str, Any] | None
+    integrations: None = None
+    metadata: dict[str, str] | None
+    lora: dict[str, Any]
+    progress: dict[str, Any] | None
+    queue_position: int | None
+    attempt: int
+    timings: dict[str, float] | None
+
+    @classmethod
+    def of(cls, job: Job, queue_position: int | None = None) -> "FineTuningJob":
+        """From its record."""
+        supervised = {"hyperparameters": job.hyperparameters}
+        return cls(
+            id=job.id,
+            created_at=int(job.created_at),
+            model=job.model,
+            fine_tuned_model=job.fine_tuned_model,
+            organization_id=job.tenant_id,
+            status=job.status,
+            hyperparameters=job.hyperparameters,
+            method={"type": "supervised", "supervised": supervised},
+            training_file=job.training_file,
+            validation_file=job.validation_file,
+            result_files=job.result_files,
+            trained_tokens=job.trained_tokens,
+            finished_at=_seconds(job.finished_at),
+            estimated_finish=_seconds(job.estimated_finish),
+            seed=job.seed,
+            error=job.error,
+            metadata=job.metadata,
+            lora=job.lora,
+            progress=job.progress,
+            queue_position=queue_position,
+            attempt=job.attempt,
+            timings=job.timings,
+        )
+
+
+class Event(Answer):
+    """One line of a job's history."""
+
+    id: str
+    object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
+    created_at: int
+    level: str
+    message: str
+    type: str
+    data: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, event: JobEvent) -> "Event":
+        """From its record."""
+        return cls(
+            id=event.id,
+            created_at=int(event.created_at),
+            level=event.level,
+            message=event.message,
+            type=event.type,
+            data=event.data,
+        )
+
+
+class Checkpoint(Answer):
+    """A checkpoint that is served under its own name."""
+
+    id: str
+    object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
+    created_at: int
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str
+    step_number: int
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, checkpoint: JobCheckpoint) -> "Checkpoint":
+        """From its record."""
+        return cls(
+            id=checkpoint.id,
+            created_at=int(checkpoint.created_at),
+            fine_tuned_model_checkpoint=checkpoint.model,
+            fine_tuning_job_id=checkpoint.job_id,
+            step_number=checkpoint.step,
+            metrics=checkpoint.metrics,
+        )
+
+
+class JobList(Answer):
+    """A page of jobs."""
+
+    object: Literal["list"] = "list"
+    data: tuple[FineTuningJob, ...]
+    has_more: bool
+
+
+class EventList(Answer):
+    """A page of events."""
+
+    object: Literal["list"] = "list"
+    data: tuple[Event, ...]
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: Page[JobEvent]) -> "EventList":
+        """From a page of records."""
+        return cls(data=tuple(map(Event.of, page.items)), has_more=page.has_more)
+
+
+class CheckpointList(Answer):
+    """A page of checkpoints."""
+
+    object: Literal["list"] = "list"
+    data: tuple[Checkpoint, ...]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: Page[JobCheckpoint]) -> "CheckpointList":
+        """From a page of records."""
+        data = tuple(map(Checkpoint.of, page.items))
+        return cls(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=page.has_more,
+        )
+
+
+def _seconds(time: float | None) -> int | None:
+    return None if time is None else int(time)

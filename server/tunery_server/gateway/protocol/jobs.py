@@ -1,0 +1,100 @@
+"""``/v1/fine_tuning/jobs``: what a client sends."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+from tunery_adapters.spec import LoraSpec
+
+from tunery_server.gateway.protocol.base import PlainText, Request
+from tunery_server.jobs.request import JobRequest
+
+_Auto = Literal["auto"]
+_Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+_Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
+_Value = Annotated[PlainText, StringConstraints(max_length=512)]
+_ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class Hyperparameters(Request):
+    """Numbers, or "auto"; what "auto" means is in docs/fine-tuning.md."""
+
+    n_epochs: _Auto | Annotated[int, Field(ge=1, le=50)] | None = None
+    batch_size: _Auto | Annotated[int, Field(ge=1, le=256)] | None = None
+    learning_rate_multiplier: _Auto | Annotated[float, Field(gt=0, le=1000)] | None = None
+
+
+class Supervised(Request):
+    """The method's own settings."""
+
+    hyperparameters: Hyperparameters | None = None
+
+
+class Method(Request):
+    """Only supervised training is offered."""
+
+    type: Literal["supervised"]
+    supervised: Supervised | None = None
+
+
+class Lora(Request):
+    """The adapter's shape, in PEFT's words."""
+
+    rank: int = Field(default=16, ge=1, le=512)
+    alpha: float | None = Field(default=None, gt=0, le=4096)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: (
+        Literal["all-linear"] | Annotated[list[_ModuleName], Field(min_length=1, max_length=32)]
+    ) = "all-linear"
+    quantization: Literal["none", "nf4"] | None = None
+
+    def spec(self) -> LoraSpec:
+        """For the trainer. Alpha is twice the rank unless it is given."""
+        modules = self.target_modules
+        return LoraSpec(
+            rank=self.rank,
+            alpha=2.0 * self.rank if self.alpha is None else self.alpha,
+            dropout=self.dropout,
+            target_modules=modules if isinstance(modules, str) else tuple(modules),
+            quantization=self.quantization or "none",
+        )
+
+
+class CreateJob(Request):
+    """A fine-tune. ``method`` wins over the older ``hyperparameters``."""
+
+    model: str = Field(min_length=1)
+    training_file: str = Field(min_length=1, max_length=128)
+    validation_file: str | None = Field(default=None, min_length=1, max_length=128)
+    method: Method | None = None
+    hyperparameters: Hyperparameters | None = None
+    suffix: _Suffix | None = None
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    integrations: None = None
+    metadata: dict[_Key, _Value] | None = Field(default=None, max_length=16)
+    lora: Lora = Field(default_factory=Lora)
+
+    @model_validator(mode="after")
+    def _files_differ(self) -> "CreateJob":
+        if self.training_file == self.validation_file:
+            raise ValueError("training_file and validation_file must not be the same file")
+        return self
+
+    def request(self) -> JobRequest:
+        """What the job service takes."""
+        supervised = self.method.supervised if self.method is not None else None
+        chosen = supervised.hyperparameters if supervised is not None else None
+        given = chosen or self.hyperparameters or Hyperparameters()
+        return JobRequest(
+            model=self.model,
+            training_file=self.training_file,
+            validation_file=self.validation_file,
+            suffix=self.suffix,
+            seed=self.seed,
+            n_epochs=None if given.n_epochs == "auto" else given.n_epochs,
+            batch_size=None if given.batch_size == "auto" else given.batch_size,
+            learning_rate_multiplier=(
+                None if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier
+            ),
+            lora=self.lora.spec(),
+            metadata=self.metadata,
+        )

@@ -1,0 +1,86 @@
+"""``/v1/models`` and ``/v1/adapters``."""
+
+from typing import Literal
+
+from tunery_server.gateway.protocol.base import Answer
+from tunery_server.records.rows import Adapter
+
+
+class Model(Answer):
+    """What can be named in a request. ``parent`` is None for the base model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    shutdown_date: None = None
+    parent: str | None = None
+    job_id: str | None = None
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> "Model":
+        """An adapter as a model."""
+        return cls(
+            id=adapter.model,
+            created=int(adapter.created_at),
+            owned_by=adapter.tenant_id,
+            parent=adapter.base_model,
+            job_id=adapter.job_id,
+        )
+
+
+class ModelList(Answer):
+    """All models of a tenant; OpenAI's list has no pages."""
+
+    object: Literal["list"] = "list"
+    data: tuple[Model, ...]
+
+
+class AdapterObject(Answer):
+    """An adapter. ``residency`` is the engine's: ``loaded``, ``loading`` or ``unloaded``."""
+
+    id: str
+    object: Literal["adapter"] = "adapter"
+    model: str
+    version: int
+    base_model: str
+    job_id: str | None
+    step: int | None
+    created_at: int
+    status: str
+    residency: str
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    bytes: int
+    sha256: str
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, adapter: Adapter, residency: str) -> "AdapterObject":
+        """From its record and what the engine holds."""
+        return cls(
+            id=adapter.adapter_id,
+            model=adapter.model,
+            version=adapter.version,
+            base_model=adapter.base_model,
+            job_id=adapter.job_id,
+            step=adapter.step,
+            created_at=int(adapter.created_at),
+            status=adapter.status,
+            residency=residency,
+            rank=adapter.rank,
+            alpha=adapter.alpha,
+            target_modules=adapter.target_modules,
+            bytes=adapter.bytes,
+            sha256=adapter.sha256,
+            metrics=adapter.metrics,
+        )
+
+
+class AdapterList(Answer):
+    """A page of adapters."""
+
+    object: Literal["list"] = "list"
+    data: tuple[AdapterObject, ...]
+    has_more: bool

@@ -1,0 +1,42 @@
+"""Liveness, readiness and metrics."""
+
+import contextlib
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+
+from tunery_server.errors import EngineUnavailable
+from tunery_server.gateway.auth import ADMIN, Principal
+from tunery_server.gateway.deps import Used, scoped
+from tunery_server.telemetry.metrics import JOBS
+
+public = APIRouter(tags=["health"])
+guarded = APIRouter(tags=["health"])
+
+
+@public.get("/livez")
+async def livez() -> dict[str, str]:
+    """200 while the gateway runs."""
+    return {"status": "ok"}
+
+
+@public.get("/readyz")
+async def readyz(used: Used) -> dict[str, str]:
+    """200 when the engine answers, else 503."""
+    if not used.residency.ready:
+        raise EngineUnavailable("The engine is starting.", code="engine_starting")
+    return {"status": "ready"}
+
+
+@guarded.get("/metrics")
+async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Used) -> Response:
+    """The gateway's metrics and, while it answers, the engine's."""
+    for status, count in (await run_in_threadpool(used.jobs.count_by_status)).items():
+        JOBS.labels(status).set(count)
+    text = generate_latest()
+    if used.residency.ready:
+        with contextlib.suppress(EngineUnavailable):
+            text += await used.engine.metrics()
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,56 @@
+"""``/v1/chat/completions`` and ``/v1/completions``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from tunery_server.gateway.auth import INFERENCE, Principal
+from tunery_server.gateway.deps import Used, scoped
+from tunery_server.gateway.disconnect import until_gone
+from tunery_server.gateway.parsing import json_body
+from tunery_server.gateway.protocol.chat import ChatRequest
+from tunery_server.gateway.protocol.completions import CompletionRequest
+from tunery_server.gateway.protocol.sampling import engine_body
+from tunery_server.gateway.sse import event_stream
+from tunery_server.serving.relay import InferenceRequest, Relay
+
+router = APIRouter(prefix="/v1", tags=["inference"])
+
+Caller = Annotated[Principal, Depends(scoped(INFERENCE))]
+ChatBody = Annotated[ChatRequest, Depends(json_body(ChatRequest))]
+CompletionBody = Annotated[CompletionRequest, Depends(json_body(CompletionRequest))]
+
+
+@router.post("/chat/completions")
+async def chat(request: Request, caller: Caller, body: ChatBody, used: Used) -> Response:
+    """Answer a conversation, whole or as a stream."""
+    return await _answer(request, caller, body, used.relay, "/v1/chat/completions")
+
+
+@router.post("/completions")
+async def completions(
+    request: Request, caller: Caller, body: CompletionBody, used: Used
+) -> Response:
+    """Continue a text, whole or as a stream."""
+    return await _answer(request, caller, body, used.relay, "/v1/completions")
+
+
+async def _answer(
+    request: Request,
+    caller: Principal,
+    body: ChatRequest | CompletionRequest,
+    relay: Relay,
+    path: str,
+) -> Response:
+    options = body.stream_options
+    inference = InferenceRequest(
+        path=path,
+        model=body.model,
+        body=engine_body(body),
+        stream=bool(body.stream),
+        include_usage=options is not None and bool(options.include_usage),
+    )
+    if inference.stream:
+        return await event_stream(request, relay.stream(caller.tenant_id, inference))
+    answer = await until_gone(request.receive, relay.complete(caller.tenant_id, inference))
+    return Response(answer, media_type="application/json")

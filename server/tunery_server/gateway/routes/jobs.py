@@ -1,0 +1,87 @@
+"""``/v1/fine_tuning/jobs``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from tunery_server.errors import InvalidRequest
+from tunery_server.gateway.auth import JOBS, Principal
+from tunery_server.gateway.deps import After, Used, scoped
+from tunery_server.gateway.parsing import json_body
+from tunery_server.gateway.protocol.job_objects import (
+    CheckpointList,
+    EventList,
+    FineTuningJob,
+    JobList,
+)
+from tunery_server.gateway.protocol.jobs import CreateJob
+
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
+
+Caller = Annotated[Principal, Depends(scoped(JOBS))]
+Body = Annotated[CreateJob, Depends(json_body(CreateJob))]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+_MAX_FILTERS = 16
+
+
+@router.post("")
+async def create(caller: Caller, body: Body, used: Used) -> FineTuningJob:
+    """Start a fine-tune."""
+    job = await run_in_threadpool(used.jobs.create, caller.tenant_id, body.request())
+    return FineTuningJob.of(job)
+
+
+@router.get("")
+def list_jobs(
+    request: Request, caller: Caller, used: Used, after: After = None, limit: Limit = 20
+) -> JobList:
+    """The caller's jobs, newest first; ``metadata[key]=value`` filters."""
+    page = used.jobs.list(
+        caller.tenant_id, metadata=_metadata_filter(request), after=after, limit=limit
+    )
+    places = used.jobs.queue_positions()
+    data = tuple(FineTuningJob.of(job, places.get(job.id)) for job in page.items)
+    return JobList(data=data, has_more=page.has_more)
+
+
+@router.get("/{job_id}")
+def retrieve(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
+    """One job."""
+    job = used.jobs.get(caller.tenant_id, job_id)
+    return FineTuningJob.of(job, used.jobs.queue_positions().get(job.id))
+
+
+@router.post("/{job_id}/cancel")
+def cancel(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
+    """Cancel a job that has not ended."""
+    return FineTuningJob.of(used.jobs.cancel(caller.tenant_id, job_id))
+
+
+@router.get("/{job_id}/events")
+def events(
+    job_id: str, caller: Caller, used: Used, after: After = None, limit: Limit = 20
+) -> EventList:
+    """What happened to a job, newest first."""
+    return EventList.of(used.jobs.events(caller.tenant_id, job_id, after=after, limit=limit))
+
+
+@router.get("/{job_id}/checkpoints")
+def checkpoints(
+    job_id: str, caller: Caller, used: Used, after: After = None, limit: Limit = 10
+) -> CheckpointList:
+    """A job's checkpoints, newest first."""
+    page = used.jobs.checkpoints(caller.tenant_id, job_id, after=after, limit=limit)
+    return CheckpointList.of(page)
+
+
+def _metadata_filter(request: Request) -> dict[str, str]:
+    filters = {
+        name[len("metadata[") : -1]: value
+        for name, value in request.query_params.items()
+        if name.startswith("metadata[") and name.endswith("]")
+    }
+    if len(filters) > _MAX_FILTERS:
+        raise InvalidRequest(f"At most {_MAX_FILTERS} metadata filters.", param="metadata")
+    return filters

@@ -1,0 +1,65 @@
+"""Server-sent events towards the client."""
+
+from collections.abc import AsyncGenerator
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tunery_server.errors import EngineUnavailable, TuneryError
+from tunery_server.gateway.disconnect import ClientGone, until_gone
+from tunery_server.gateway.error_handlers import event_of
+from tunery_server.serving.relay import StreamCut
+
+
+class EventStream(Response):
+    """Sends events as they come, and always ends with ``[DONE]`` or an ``error`` event.
+
+    A client that goes away ends the source at once, which aborts the request in the engine.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        super().__init__()
+        self._first = first
+        self._rest = rest
+        del self.headers["content-length"]
+        self.headers["cache-control"] = "no-cache"
+        self.headers["x-accel-buffering"] = "no"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            await until_gone(receive, self._send_all(send))
+        except ClientGone:
+            return
+        finally:
+            await self._rest.aclose()
+
+    async def _send_all(self, send: Send) -> None:
+        await _send(send, self._first)
+        try:
+            async for events in self._rest:
+                await _send(send, events)
+        except (TuneryError, StreamCut) as error:
+            cut = EngineUnavailable("The engine went away during the answer.")
+            await _send(send, event_of(cut if isinstance(error, StreamCut) else error))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def event_stream(request: Request, source: AsyncGenerator[bytes, None]) -> Response:
+    """The answer to a streaming request, once its first events are there.
+
+    Errors before that are raised, so that they become a status and a JSON body.
+    """
+    try:
+        first = await until_gone(request.receive, anext(source))
+    except BaseException:
+        await source.aclose()
+        raise
+    return EventStream(first, source)
+
+
+async def _send(send: Send, events: bytes) -> None:
+    await send({"type": "http.response.body", "body": events, "more_body": True})

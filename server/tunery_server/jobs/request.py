@@ -1,0 +1,46 @@
+"""What a client asks for, after the wire has been checked; and what "auto" means."""
+
+from dataclasses import dataclass, field
+
+from tunery_adapters.spec import LoraSpec
+
+Auto = str
+MIN_EXAMPLES = 10
+"""OpenAI's lower bound on a training file."""
+
+_STEPS_PER_EPOCH = 25
+_EXAMPLES_SEEN = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A fine-tune as asked for. None stands for "auto"."""
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    suffix: str | None = None
+    seed: int | None = None
+    n_epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    lora: LoraSpec = field(default_factory=LoraSpec)
+    metadata: dict[str, str] | None = None
+
+
+def auto_epochs(examples: int) -> int:
+    """Epochs until about 600 examples were seen, at least 3 and at most 10.
+
+    Small sets need several passes to be learnt at all; from 200 examples on three passes are what
+    OpenAI's guide starts from.
+    """
+    return min(10, max(3, -(-_EXAMPLES_SEEN // examples)))
+
+
+def auto_batch_size(examples: int) -> int:
+    """A batch that leaves at least 25 optimiser steps an epoch, at least 1 and at most 16."""
+    return min(16, max(1, examples // _STEPS_PER_EPOCH))
+
+
+AUTO_LEARNING_RATE_MULTIPLIER = 1.0
+"""The trainer's base rate depends on the model's width; see ``tunery_adapters.training``."""

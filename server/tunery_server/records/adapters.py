@@ -1,0 +1,78 @@
+"""Adapter records: the registry of what may be served."""
+
+from dataclasses import asdict
+
+from sqlalchemy import RowMapping, insert, update
+
+from tunery_server.records.database import Database
+from tunery_server.records.paging import all_of, page
+from tunery_server.records.rows import Adapter, AdapterStatus, Page
+from tunery_server.records.tables import adapters
+
+
+class SqlAdapters:
+    """Adapter versions of all tenants; every look-up names the tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, adapter: Adapter) -> None:
+        """Register a published version; does nothing when the same one is registered already."""
+        query = all_of(adapters).where(adapters.c.model == adapter.model)
+        with self._database.writing() as connection:
+            if connection.execute(query).first() is None:
+                connection.execute(insert(adapters).values(asdict(adapter)))
+
+    def get(self, tenant_id: str, model: str) -> Adapter | None:
+        """A version that is ready, or None."""
+        query = all_of(adapters).where(
+            adapters.c.model == model,
+            adapters.c.tenant_id == tenant_id,
+            adapters.c.status == AdapterStatus.READY,
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return _adapter(row) if row else None
+
+    def list(
+        self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
+    ) -> Page[Adapter] | None:
+        """One page of what is ready, newest first; None when ``after`` is not in the list."""
+        query = all_of(adapters).where(
+            adapters.c.tenant_id == tenant_id, adapters.c.status == AdapterStatus.READY
+        )
+        with self._database.reading() as connection:
+            return page(
+                connection,
+                query,
+                adapters,
+                "model",
+                after=after,
+                limit=limit,
+                ascending=False,
+                build=_adapter,
+            )
+
+    def retire(self, tenant_id: str, model: str) -> Adapter | None:
+        """Stop serving a version; None when this tenant has none ready by that name."""
+        adapter = self.get(tenant_id, model)
+        if adapter is None:
+            return None
+        change = (
+            update(adapters)
+            .where(adapters.c.model == model, adapters.c.tenant_id == tenant_id)
+            .values(status=AdapterStatus.RETIRED)
+        )
+        with self._database.writing() as connection:
+            connection.execute(change)
+        return adapter
+
+
+def _adapter(row: RowMapping) -> Adapter:
+    return Adapter(
+        **{
+            **row,
+            "status": AdapterStatus(row["status"]),
+            "target_modules": tuple(row["target_modules"]),
+        }
+    )

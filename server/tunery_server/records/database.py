@@ -1,0 +1,74 @@
+"""One SQL database: SQLite in WAL mode, or whatever ``DATABASE_URL`` names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Hands out transactions. Blocking: call it from a thread, never from an event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._readers = create_engine(url)
+        if self._readers.dialect.name == "sqlite":
+            _prepare_sqlite(self._readers)
+        self._writers = self._readers.execution_options(sqlite_begin="IMMEDIATE")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view that waits for no writer."""
+        with self._readers.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Commit at the end, roll back on an exception."""
+        with self._writers.begin() as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision; does nothing when it is there already."""
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self._writers.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._readers.dispose()
+
+
+def _prepare_sqlite(engine: SqlEngine) -> None:
+    """WAL lets readers go on beside a writer; a write transaction takes its lock at once.
+
+    Without BEGIN IMMEDIATE a transaction that reads and then writes can fail with SQLITE_BUSY,
+    whatever the time-out, when another process wrote in between.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=10000",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,60 @@
+"""File records."""
+
+from dataclasses import asdict
+
+from sqlalchemy import delete, insert
+
+from tunery_server.records.database import Database
+from tunery_server.records.paging import all_of, page
+from tunery_server.records.rows import File, Page
+from tunery_server.records.tables import files
+
+
+class SqlFiles:
+    """Files of all tenants; every look-up names the tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, file: File) -> None:
+        """Store a new file's record; its bytes are in place already."""
+        with self._database.writing() as connection:
+            connection.execute(insert(files).values(asdict(file)))
+
+    def get(self, tenant_id: str, file_id: str) -> File | None:
+        """The file, or None when this tenant has none with that id."""
+        query = all_of(files).where(files.c.id == file_id, files.c.tenant_id == tenant_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return File(**row) if row else None
+
+    def list(
+        self,
+        tenant_id: str,
+        *,
+        purpose: str | None,
+        after: str | None,
+        limit: int,
+        ascending: bool,
+    ) -> Page[File] | None:
+        """One page; None when ``after`` is not one of this tenant's files."""
+        query = all_of(files).where(files.c.tenant_id == tenant_id)
+        if purpose is not None:
+            query = query.where(files.c.purpose == purpose)
+        with self._database.reading() as connection:
+            return page(
+                connection,
+                query,
+                files,
+                "id",
+                after=after,
+                limit=limit,
+                ascending=ascending,
+                build=lambda row: File(**row),
+            )
+
+    def delete(self, tenant_id: str, file_id: str) -> bool:
+        """True when there was such a file."""
+        change = delete(files).where(files.c.id == file_id, files.c.tenant_id == tenant_id)
+        with self._database.writing() as connection:
+            return connection.execute(change).rowcount == 1

@@ -1,0 +1,120 @@
+"""Job records. One method changes a job, and it compares before it sets."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select, update
+
+from tunery_server.records.database import Database
+from tunery_server.records.paging import all_of, page
+from tunery_server.records.rows import Job, JobStatus, Page
+from tunery_server.records.tables import jobs
+
+
+class SqlJobs:
+    """Jobs of all tenants; look-ups for a client name the tenant, those for a worker do not."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, job: Job) -> None:
+        """Store a new job."""
+        with self._database.writing() as connection:
+            connection.execute(insert(jobs).values(asdict(job)))
+
+    def get(self, tenant_id: str, job_id: str) -> Job | None:
+        """The job, or None when this tenant has none with that id."""
+        job = self.get_any(job_id)
+        return job if job is not None and job.tenant_id == tenant_id else None
+
+    def get_any(self, job_id: str) -> Job | None:
+        """The job, whoever owns it."""
+        with self._database.reading() as connection:
+            row = (
+                connection.execute(all_of(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+            )
+        return _job(row) if row else None
+
+    def list(
+        self,
+        tenant_id: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        after: str | None = None,
+        limit: int = 20,
+    ) -> Page[Job] | None:
+        """One page, newest first; None when ``after`` is not one of this tenant's jobs."""
+        query = all_of(jobs).where(jobs.c.tenant_id == tenant_id)
+        for key, value in (metadata or {}).items():
+            query = query.where(jobs.c.metadata[key].as_string() == value)
+        with self._database.reading() as connection:
+            return page(
+                connection,
+                query,
+                jobs,
+                "id",
+                after=after,
+                limit=limit,
+                ascending=False,
+                build=_job,
+            )
+
+    def with_status(self, statuses: Collection[JobStatus]) -> tuple[Job, ...]:
+        """Every job in one of these states, oldest first."""
+        query = all_of(jobs).where(jobs.c.status.in_(statuses)).order_by(jobs.c.created_at)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(_job(row) for row in rows)
+
+    def using_file(self, tenant_id: str, file_id: str, statuses: Collection[JobStatus]) -> bool:
+        """True when a job in one of these states reads that file."""
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(
+                jobs.c.tenant_id == tenant_id,
+                jobs.c.status.in_(statuses),
+                (jobs.c.training_file == file_id) | (jobs.c.validation_file == file_id),
+            )
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one() > 0
+
+    def change(
+        self,
+        job_id: str,
+        *,
+        allowed: Collection[JobStatus],
+        attempt: int | None = None,
+        **values: Any,
+    ) -> Job | None:
+        """Set ``values`` if the job is in an ``allowed`` state and, when given, in that attempt.
+
+        Returns the job as it is now, or None when the condition did not hold and nothing changed.
+        """
+        condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
+        if attempt is not None:
+            condition.append(jobs.c.attempt == attempt)
+        with self._database.writing() as connection:
+            changed = connection.execute(update(jobs).where(*condition).values(**values))
+            if changed.rowcount != 1:
+                return None
+            row = connection.execute(all_of(jobs).where(jobs.c.id == job_id)).mappings().one()
+        return _job(row)
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many jobs are in each state, over all tenants."""
+        query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
+        with self._database.reading() as connection:
+            return {row.status: row[1] for row in connection.execute(query)}
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(
+        **{
+            **row,
+            "status": JobStatus(row["status"]),
+            "result_files": tuple(row["result_files"]),
+        }
+    )

@@ -1,0 +1,142 @@
+"""Rows as frozen data. Times are Unix seconds; ids are random and never reused."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class JobStatus(StrEnum):
+    """OpenAI's statuses, verbatim."""
+
+    VALIDATING_FILES = "validating_files"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AdapterStatus(StrEnum):
+    """Durable state of a version. Whether the engine holds it is the engine's to say."""
+
+    READY = "ready"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as stored: its digest, never the key."""
+
+    id: str
+    tenant_id: str
+    name: str
+    digest: str
+    scopes: tuple[str, ...]
+    created_at: float
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """An uploaded or generated file; its bytes lie in the file store under its id."""
+
+    id: str
+    tenant_id: str
+    filename: str
+    purpose: str
+    bytes: int
+    sha256: str
+    created_at: float
+    expires_at: float | None = None
+    examples: int | None = None
+    """Training examples in it; None for a file that is not a dataset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A fine-tuning job."""
+
+    id: str
+    tenant_id: str
+    status: JobStatus
+    model: str
+    training_file: str
+    validation_file: str | None
+    suffix: str | None
+    seed: int
+    hyperparameters: dict[str, Any]
+    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``, all resolved to numbers."""
+    lora: dict[str, Any]
+    metadata: dict[str, str] | None
+    created_at: float
+    attempt: int = 0
+    """Grows with every claim; a write that carries an older one is refused."""
+    losses: int = 0
+    """How often a worker was lost while it ran this job."""
+    started_at: float | None = None
+    finished_at: float | None = None
+    estimated_finish: float | None = None
+    trained_tokens: int | None = None
+    fine_tuned_model: str | None = None
+    result_files: tuple[str, ...] = ()
+    error: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    timings: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """One line of a job's history; ``sequence`` counts from 1 without a gap."""
+
+    id: str
+    job_id: str
+    sequence: int
+    created_at: float
+    level: str
+    type: str
+    message: str
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCheckpoint:
+    """A checkpoint that is served under its own model name."""
+
+    id: str
+    job_id: str
+    step: int
+    model: str
+    metrics: dict[str, float]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """One immutable version of an adapter, in the folder ``adapter_id/v<version>``."""
+
+    model: str
+    """Public name, unique for all time; the engine knows the adapter by it, too."""
+    adapter_id: str
+    version: int
+    tenant_id: str
+    base_model: str
+    job_id: str | None
+    step: int | None
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    bytes: int
+    sha256: str
+    created_at: float
+    status: AdapterStatus = AdapterStatus.READY
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Part of a list; ``has_more`` says that the list goes on after the last item."""
+
+    items: tuple[T, ...]
+    has_more: bool

@@ -1,0 +1,127 @@
+"""The tables. ``migrations/`` builds them; a test holds the two together."""
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("filename", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("examples", Integer),
+    Index("ix_files_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("model", String, nullable=False),
+    Column("training_file", String, nullable=False),
+    Column("validation_file", String),
+    Column("suffix", String),
+    Column("seed", Integer, nullable=False),
+    Column("hyperparameters", JSON, nullable=False),
+    Column("lora", JSON, nullable=False),
+    Column("metadata", JSON(none_as_null=True)),
+    Column("created_at", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("estimated_finish", Float),
+    Column("trained_tokens", Integer),
+    Column("fine_tuned_model", String),
+    Column("result_files", JSON, nullable=False),
+    Column("error", JSON(none_as_null=True)),
+    Column("progress", JSON(none_as_null=True)),
+    Column("timings", JSON(none_as_null=True)),
+    Index("ix_jobs_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("level", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("data", JSON(none_as_null=True)),
+    UniqueConstraint("job_id", "sequence"),
+)
+
+job_checkpoints = Table(
+    "job_checkpoints",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("model", String, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("job_id", "step"),
+)
+
+adapters = Table(
+    "adapters",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("adapter_id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("tenant_id", String, nullable=False),
+    Column("base_model", String, nullable=False),
+    Column("job_id", String, index=True),
+    Column("step", Integer),
+    Column("rank", Integer, nullable=False),
+    Column("alpha", Float, nullable=False),
+    Column("target_modules", JSON, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("status", String, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    UniqueConstraint("adapter_id", "version"),
+    Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
+)

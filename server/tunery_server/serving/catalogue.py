@@ -1,0 +1,77 @@
+"""What one tenant may name in a request, and taking it out of service."""
+
+from typing import Protocol
+
+from tunery_server.errors import EngineUnavailable, InvalidRequest, NotFound
+from tunery_server.records.rows import Adapter, Page
+from tunery_server.serving.residency import Residency
+
+
+class AdapterRegistry(Protocol):
+    """The record of adapters."""
+
+    def get(self, tenant_id: str, model: str) -> Adapter | None:
+        """A version that is ready and belongs to the tenant."""
+
+    def list(
+        self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
+    ) -> Page[Adapter] | None:
+        """A page, newest first; None when ``after`` is not in the list."""
+
+    def retire(self, tenant_id: str, model: str) -> Adapter | None:
+        """Stop serving a version; None when there is none."""
+
+
+class Catalogue:
+    """A tenant's adapters beside the base model. Blocking, but for :meth:`retire`."""
+
+    def __init__(
+        self,
+        *,
+        base_model: str,
+        started_at: float,
+        adapters: AdapterRegistry,
+        residency: Residency,
+    ) -> None:
+        self.base_model = base_model
+        self.started_at = started_at
+        self._adapters = adapters
+        self._residency = residency
+
+    def adapters(
+        self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
+    ) -> Page[Adapter]:
+        """Newest first. Raises InvalidRequest when ``after`` names none."""
+        page = self._adapters.list(tenant_id, after=after, limit=limit)
+        if page is None:
+            raise InvalidRequest("'after' is not the name of an adapter.", param="after")
+        return page
+
+    def adapter(self, tenant_id: str, model: str) -> Adapter:
+        """One adapter by its public name. Raises NotFound."""
+        return _found(self._adapters.get(tenant_id, model), model)
+
+    def residency(self, adapter: Adapter) -> str:
+        """``loaded``, ``loading`` or ``unloaded``."""
+        return self._residency.state(adapter.model)
+
+    def retire(self, tenant_id: str, model: str) -> Adapter:
+        """Stop serving an adapter. Raises NotFound, or InvalidRequest for the base model."""
+        if model == self.base_model:
+            raise InvalidRequest("The base model cannot be deleted.", param="model")
+        return _found(self._adapters.retire(tenant_id, model), model)
+
+    async def unload(self, adapter: Adapter) -> None:
+        """Free what a retired adapter took in the engine, if the engine answers."""
+        try:
+            await self._residency.forget(adapter.model)
+        except EngineUnavailable:
+            return
+
+
+def _found(adapter: Adapter | None, model: str) -> Adapter:
+    if adapter is None:
+        raise NotFound(
+            f"The model {model[:200]!r} does not exist.", code="model_not_found", param="model"
+        )
+    return adapter

@@ -1,0 +1,105 @@
+"""Carries one request to the engine and its answer back."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tunery_server.engine.contract import Engine, Reply
+from tunery_server.serving.admission import Admission
+from tunery_server.serving.residency import Residency
+from tunery_server.serving.resolver import Resolver, Target
+from tunery_server.serving.usage import StreamUsage, Usage, usage_of
+from tunery_server.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceRequest:
+    """A checked request. ``body`` is what goes to the engine, less the model's name."""
+
+    path: str
+    model: str
+    body: dict[str, Any]
+    stream: bool
+    include_usage: bool
+    """The client of a stream asked for the closing usage event."""
+
+
+class StreamCut(Exception):
+    """The engine's stream ended before its closing event."""
+
+
+class Relay:
+    """Resolve, admit, make resident, forward."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        resolver: Resolver,
+        residency: Residency,
+        admission: Admission,
+        salt: Callable[[str], str],
+        timer: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._resolver = resolver
+        self._residency = residency
+        self._admission = admission
+        self._salt = salt
+        self._timer = timer
+
+    async def complete(self, tenant_id: str, request: InferenceRequest) -> bytes:
+        """The whole answer as the engine wrote it."""
+        async with AsyncExitStack() as stack:
+            target, reply = await self._open(stack, tenant_id, request)
+            answer = b"".join([chunk async for chunk in reply.chunks()])
+        _record(target, usage_of(answer))
+        return answer
+
+    async def stream(
+        self, tenant_id: str, request: InferenceRequest
+    ) -> AsyncGenerator[bytes, None]:
+        """Server-sent events. The first item comes once the engine has begun to answer.
+
+        Every error before that is raised to whoever asks for the first item, so that it can still
+        become a status. Closing the iterator aborts the request in the engine.
+        """
+        started = self._timer()
+        async with AsyncExitStack() as stack:
+            target, reply = await self._open(stack, tenant_id, request)
+            usage = StreamUsage(passed=request.include_usage)
+            first = True
+            try:
+                async for chunk in reply.chunks():
+                    if first:
+                        first = False
+                        elapsed = self._timer() - started
+                        metrics.TIME_TO_FIRST_TOKEN.labels(target.kind).observe(elapsed)
+                    if events := usage.feed(chunk):
+                        yield events
+            finally:
+                _record(target, usage.usage)
+            if not usage.done:
+                raise StreamCut
+
+    async def _open(
+        self, stack: AsyncExitStack, tenant_id: str, request: InferenceRequest
+    ) -> tuple[Target, Reply]:
+        target = await self._resolver.resolve(tenant_id, request.model)
+        await stack.enter_async_context(self._admission.place())
+        if target.folder is not None:
+            await self._residency.ensure(target.name, target.folder)
+        body = {**request.body, "model": target.name, "cache_salt": self._salt(tenant_id)}
+        if request.stream:
+            body["stream_options"] = {"include_usage": True}
+        forwarded = self._engine.forward(request.path, orjson.dumps(body))
+        return target, await stack.enter_async_context(forwarded)
+
+
+def _record(target: Target, usage: Usage | None) -> None:
+    if usage is not None:
+        metrics.TOKENS.labels(target.kind, "prompt").inc(usage.prompt_tokens)
+        metrics.TOKENS.labels(target.kind, "completion").inc(usage.completion_tokens)

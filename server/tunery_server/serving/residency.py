@@ -1,0 +1,81 @@
+"""Which adapters the engine holds, and loading those that it does not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tunery_server.engine.contract import Engine, EngineStatus
+from tunery_server.errors import EngineUnavailable
+from tunery_server.telemetry import metrics
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+
+class Residency:
+    """What one engine process knows. A new process knows nothing, so the table starts anew.
+
+    Loads of the same adapter are one flight: whoever comes second waits for the first.
+    """
+
+    def __init__(self, engine: Engine, *, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._engine = engine
+        self._timer = timer
+        self._status: EngineStatus | None = None
+        self._loaded: set[str] = set()
+        self._flights: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """True while the engine answers."""
+        return self._status is not None
+
+    def state(self, name: str) -> str:
+        """``loaded``, ``loading`` or ``unloaded``."""
+        if name in self._loaded:
+            return "loaded"
+        return "loading" if name in self._flights else "unloaded"
+
+    def observe(self, status: EngineStatus | None) -> None:
+        """Take in what the engine last said of itself; None when it did not answer."""
+        restarted = status is not None and (
+            self._status is None or self._status.boot_id != status.boot_id
+        )
+        self._status = status
+        if status is None:
+            self._loaded.clear()
+        else:
+            self._loaded = set(status.adapters)
+        if restarted:
+            metrics.ENGINE_STARTS.inc()
+            log.info("engine is ready", adapters=len(self._loaded))
+        metrics.ENGINE_READY.set(status is not None)
+        metrics.ADAPTERS_LOADED.set(len(self._loaded))
+
+    async def ensure(self, name: str, folder: Path) -> None:
+        """Return once the engine answers to ``name``.
+
+        Raises EngineUnavailable, or EngineRefused when it cannot use the files.
+        """
+        if name in self._loaded:
+            return
+        if not self.ready:
+            raise EngineUnavailable("The engine is starting. Try again shortly.")
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = asyncio.create_task(self._load(name, folder))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(name, None))
+        await asyncio.shield(flight)
+
+    async def forget(self, name: str) -> None:
+        """Unload an adapter, freeing its slots."""
+        self._loaded.discard(name)
+        await self._engine.unload(name)
+
+    async def _load(self, name: str, folder: Path) -> None:
+        started = self._timer()
+        await self._engine.load(name, folder)
+        metrics.ADAPTER_LOAD_DURATION.observe(self._timer() - started)
+        self._loaded.add(name)

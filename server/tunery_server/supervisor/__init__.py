@@ -1,0 +1,1 @@
+"""``tunery serve``: starts every process of a one-machine server, and keeps them running."""

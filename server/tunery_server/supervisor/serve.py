@@ -1,0 +1,168 @@
+"""All processes of one machine, in order up and in order down."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from tunery_server.config import BUNDLED_MODEL, Settings
+from tunery_server.engine.command import detect_device, engine_command, engine_environment
+from tunery_server.engine.vllm_http import VllmEngine
+from tunery_server.errors import ConfigError, EngineUnavailable
+from tunery_server.processes import child
+from tunery_server.supervisor import banner
+from tunery_server.supervisor.home import new_engine_key, prepare
+from tunery_server.supervisor.service import Service, Spec
+from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
+from tunery_server.telemetry.logging import configure, get_logger
+
+log = get_logger(__name__)
+
+_VALKEY_WAIT_S = 20.0
+_POLL_S = 0.02
+_GRACE_S = 10.0
+_TRAINER_GRACE_S = 75.0
+"""A trainer finishes its step and writes a checkpoint before its worker ends."""
+
+
+def run(settings: Settings, engine_arguments: Sequence[str]) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    configure(settings.log_level, process="serve")
+    for socket in (settings.valkey_socket, settings.engine_socket):
+        check_socket_path(socket)
+    fresh = prepare(settings)
+    lock = hold_alone(settings.home / "valkey")
+    try:
+        asyncio.run(_Server(settings, engine_arguments).run(fresh))
+    finally:
+        os.close(lock)
+
+
+class _Server:
+    def __init__(self, settings: Settings, engine_arguments: Sequence[str]) -> None:
+        self._settings = settings
+        self._bundled_is_there = Path(settings.base_model_path).is_dir()
+        self._engine_arguments = engine_arguments
+        self._started_at = time.monotonic()
+        self._running: list[Service] = []
+        self._stopping = asyncio.Event()
+
+    async def run(self, fresh: bool) -> None:
+        """Valkey, gateway, base model, engine, worker; then wait; then down again."""
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sig, self._stopping.set)
+        try:
+            await self._up(fresh)
+            await self._stopping.wait()
+        finally:
+            log.info("stopping")
+            await self._down()
+
+    async def _up(self, fresh: bool) -> None:
+        if self._settings.redis_url is None:
+            await self._start(self._valkey())
+            await self._wait_for_valkey()
+        await self._start(self._ours("gateway", stop_grace_s=self._settings.drain_timeout_s + 5))
+        banner.show(self._settings, fresh)
+        if not await self._have_base_model():
+            return
+        await self._start(self._engine())
+        await self._start(self._ours("worker", stop_grace_s=_TRAINER_GRACE_S))
+        await self._announce_ready()
+
+    async def _down(self) -> None:
+        """The gateway drains first, the engine follows it, what keeps the queue goes last."""
+        order = {"gateway": 0, "worker": 0, "engine": 1, "valkey": 2}
+        for stage in (0, 1, 2):
+            services = [s for s in self._running if order[s.name] == stage]
+            await asyncio.gather(*(service.stop() for service in services))
+
+    async def _start(self, spec: Spec) -> None:
+        service = Service(spec)
+        self._running.append(service)
+        await service.start()
+
+    async def _have_base_model(self) -> bool:
+        """Convert the bundled model, the first time; False when stopped meanwhile."""
+        folder = self._settings.base_model_path
+        if self._settings.model != BUNDLED_MODEL or self._bundled_is_there:
+            return True
+        command = [sys.executable, "-m", "tunery_adapters.training.bundled", folder]
+        process = await child.start(command, os.environ)
+        stopped = asyncio.create_task(self._stopping.wait())
+        ended = asyncio.create_task(process.wait())
+        await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        status = await child.stop(process, grace_s=_GRACE_S)
+        if status != 0 and not self._stopping.is_set():
+            raise ConfigError("The bundled base model could not be prepared; see above.")
+        return not self._stopping.is_set()
+
+    async def _wait_for_valkey(self) -> None:
+        client = redis.asyncio.Redis.from_url(self._settings.redis)
+        deadline = time.monotonic() + _VALKEY_WAIT_S
+        while True:
+            try:
+                await client.ping()
+                break
+            except (RedisError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise ConfigError("Valkey did not start; see its log.") from error
+                await asyncio.sleep(_POLL_S)
+        await client.aclose()
+
+    async def _announce_ready(self) -> None:
+        settings = self._settings
+        engine = VllmEngine(
+            settings.engine_socket, settings.engine_key_file.read_text, request_timeout_s=_GRACE_S
+        )
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await engine.status()
+                    banner.ready(settings, time.monotonic() - self._started_at)
+                    return
+                except EngineUnavailable:
+                    await asyncio.sleep(_POLL_S * 10)
+        finally:
+            await engine.close()
+
+    def _valkey(self) -> Spec:
+        folder = self._settings.home / "valkey"
+        return Spec(
+            name="valkey",
+            command=valkey_command(folder, self._settings.valkey_socket),
+            environment=lambda: dict(os.environ),
+            log_file=folder / "valkey.log",
+            stop_grace_s=_GRACE_S,
+            death_signal=signal.SIGTERM,
+        )
+
+    def _ours(self, name: str, *, stop_grace_s: float) -> Spec:
+        return Spec(
+            name=name,
+            command=[sys.executable, "-m", "tunery_server", name],
+            environment=lambda: dict(os.environ),
+            log_file=None,
+            stop_grace_s=stop_grace_s,
+            # Ends as after SIGTERM: the gateway drains, the worker leaves a checkpoint.
+            death_signal=signal.SIGTERM,
+        )
+
+    def _engine(self) -> Spec:
+        settings = self._settings
+        device = detect_device(settings)
+        return Spec(
+            name="engine",
+            command=engine_command(settings, device, self._engine_arguments),
+            environment=lambda: engine_environment(os.environ, new_engine_key(settings)),
+            log_file=settings.home / "engine.log",
+            stop_grace_s=settings.drain_timeout_s,
+        )

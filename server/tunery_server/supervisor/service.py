@@ -1,0 +1,100 @@
+"""One supervised process: started again, ever later, whenever it ends by itself."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunery_server.processes import child
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 60.0
+_STEADY_S = 60.0
+"""A process that ran for so long starts again at once when it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What to run. ``environment`` is asked for at every start."""
+
+    name: str
+    command: Sequence[str]
+    environment: Callable[[], dict[str, str]]
+    log_file: Path | None
+    """Where its output goes; None for this process's own."""
+    stop_grace_s: float
+    death_signal: signal.Signals = signal.SIGKILL
+    """What it gets when this process is killed."""
+
+
+class Service:
+    """Keeps one process running until :meth:`stop`."""
+
+    def __init__(self, spec: Spec, *, timer: Callable[[], float] = time.monotonic) -> None:
+        self._spec = spec
+        self._timer = timer
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the process is called in logs."""
+        return self._spec.name
+
+    @property
+    def pid(self) -> int | None:
+        """The running process, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process and begin to watch it."""
+        await self._spawn()
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after the grace."""
+        self._stopping.set()
+        if self._process is not None:
+            await child.stop(self._process, grace_s=self._spec.stop_grace_s)
+        if self._task is not None:
+            await self._task
+
+    async def _spawn(self) -> None:
+        with contextlib.ExitStack() as stack:
+            output = None
+            if self._spec.log_file is not None:
+                output = stack.enter_context(self._spec.log_file.open("ab"))
+            self._process = await child.start(
+                list(self._spec.command),
+                self._spec.environment(),
+                stdout=output,
+                stderr=output,
+                death_signal=self._spec.death_signal,
+            )
+
+    async def _watch(self) -> None:
+        delay_s = _FIRST_DELAY_S
+        while self._process is not None:
+            started = self._timer()
+            status = await self._process.wait()
+            child.kill_group(self._process)
+            self._process = None
+            if self._stopping.is_set():
+                return
+            if self._timer() - started > _STEADY_S:
+                delay_s = _FIRST_DELAY_S
+            log.warning("process ended", name=self._spec.name, status=status, again_in_s=delay_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
+            if self._stopping.is_set():
+                return
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            await self._spawn()

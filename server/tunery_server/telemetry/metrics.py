@@ -1,0 +1,42 @@
+"""Every metric that Tunery exports, declared once.
+
+Labels are route templates, statuses and kinds: never a model name, a key or anything else that a
+client chose, so that their number is bounded.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+HTTP_REQUESTS = Counter(
+    "tunery_http_requests_total", "HTTP requests answered.", ["route", "method", "status"]
+)
+HTTP_DURATION = Histogram(
+    "tunery_http_request_duration_seconds",
+    "Time from request to the last byte of the answer.",
+    ["route"],
+    buckets=_LATENCY_S,
+)
+TIME_TO_FIRST_TOKEN = Histogram(
+    "tunery_time_to_first_token_seconds",
+    "Time from request to the first streamed chunk.",
+    ["target"],
+    buckets=_LATENCY_S,
+)
+TOKENS = Counter(
+    "tunery_tokens_total", "Tokens of finished inference requests.", ["target", "kind"]
+)
+REQUESTS_RUNNING = Gauge("tunery_requests_running", "Inference requests inside the engine.")
+REQUESTS_WAITING = Gauge("tunery_requests_waiting", "Inference requests waiting for a place.")
+REQUESTS_REFUSED = Counter(
+    "tunery_requests_refused_total", "Inference requests refused because all places were taken."
+)
+ENGINE_READY = Gauge("tunery_engine_ready", "1 while the engine answers, else 0.")
+ENGINE_STARTS = Counter("tunery_engine_starts_total", "Engine processes seen by the gateway.")
+ADAPTERS_LOADED = Gauge("tunery_adapters_loaded", "Adapters that the engine knows.")
+ADAPTER_LOAD_DURATION = Histogram(
+    "tunery_adapter_load_duration_seconds",
+    "Time of one adapter load call to the engine.",
+    buckets=_LATENCY_S,
+)
+JOBS = Gauge("tunery_fine_tuning_jobs", "Fine-tuning jobs by status.", ["status"])

@@ -1,0 +1,235 @@
+"""One attempt at one job, from claim to outcome."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunery_adapters.reports import Checkpoint, Finished
+from tunery_adapters.spec import LoraSpec, TrainingSpec
+
+from tunery_server.errors import LeaseLost, QueueUnavailable
+from tunery_server.files.service import RESULTS, FileService
+from tunery_server.files.store import FileStore
+from tunery_server.ids import new_id
+from tunery_server.queue.contract import JobQueue, Lease
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Adapter, Job, JobCheckpoint, JobStatus
+from tunery_server.worker.outcome import recorded
+from tunery_server.worker.publisher import Publisher
+from tunery_server.worker.recorder import Recorder
+from tunery_server.worker.results import results_csv
+from tunery_server.worker.trainer import Trainer, TrainerFailed, TrainerStopped
+
+WATCH_S = 0.5
+"""How often a running attempt looks whether the job is still its own: bounds a cancel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What an attempt works with."""
+
+    jobs: SqlJobs
+    history: SqlJobHistory
+    files: FileService
+    store: FileStore
+    queue: JobQueue
+    publisher: Publisher
+    folder: Path
+    base_model_path: str
+    max_length: int
+    threads: int
+    niceness: int
+    renew_s: float
+    clock: Callable[[], float]
+
+
+class Attempt:
+    """Runs a job that this worker holds the lease of."""
+
+    def __init__(self, job: Job, lease: Lease, bench: Bench) -> None:
+        self._job = job
+        self._lease = lease
+        self._bench = bench
+        self._folder = bench.folder / job.id
+        self._recorder = Recorder(job, jobs=bench.jobs, history=bench.history, clock=bench.clock)
+        self._trainer: Trainer | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Train, publish, record. Never raises for what can go wrong with a job."""
+        async with recorded(self._recorder, self._bench.clock):
+            await self._while_ours(self._train_and_publish())
+        await asyncio.to_thread(self._clean_up)
+
+    def stop(self) -> None:
+        """Let the trainer write a checkpoint and end; the job goes back in line."""
+        self._stopping = True
+        if self._trainer is not None:
+            self._trainer.stop()
+
+    async def _while_ours(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside the two watches; whichever fails first ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watches = [
+                    group.create_task(self._keep_lease()),
+                    group.create_task(self._watch_record()),
+                ]
+                await work
+                for watch in watches:
+                    watch.cancel()
+        except ExceptionGroup as group_error:
+            raise _first(group_error) from None
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self._bench.renew_s)
+            try:
+                held = await asyncio.to_thread(self._bench.queue.renew, self._lease)
+            except QueueUnavailable:
+                continue  # the record still says whose the job is
+            if not held:
+                raise LeaseLost("Another worker holds the job.")
+
+    async def _watch_record(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await asyncio.to_thread(self._recorder.check)
+
+    async def _train_and_publish(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        spec = self._spec()
+        dataset = self._bench.files.get(self._job.tenant_id, self._job.training_file)
+        finished = await self._train(spec, dataset.sha256)
+        metrics = self._final_metrics()
+        adapter = await asyncio.to_thread(
+            self._bench.publisher.publish,
+            self._job,
+            Path(finished.adapter_path),
+            step=finished.step,
+            dataset_sha256=dataset.sha256,
+            metrics=metrics,
+            checkpoint=False,
+        )
+        await asyncio.to_thread(self._recorder.timing, published_at=self._bench.clock())
+        if await self._bench.publisher.load(adapter):
+            await asyncio.to_thread(self._recorder.timing, loaded_at=self._bench.clock())
+        else:
+            await asyncio.to_thread(
+                self._recorder.note,
+                "The engine does not answer; the adapter will be loaded by its first request",
+                level="warn",
+            )
+        await asyncio.to_thread(self._succeed, adapter)
+
+    async def _train(self, spec: TrainingSpec, dataset_sha256: str) -> Finished:
+        trainer = Trainer(spec, self._folder, niceness=self._bench.niceness)
+        self._trainer = trainer
+        if self._stopping:
+            raise TrainerStopped
+        finished = None
+        async with aclosing(trainer.reports()) as reports:
+            async for report in reports:
+                await asyncio.to_thread(self._recorder.report, report)
+                if isinstance(report, Checkpoint):
+                    await asyncio.to_thread(self._publish_checkpoint, report, dataset_sha256)
+                if isinstance(report, Finished):
+                    finished = report
+        if finished is None:
+            raise TrainerFailed("trainer_error", "The trainer ended without a result.")
+        return finished
+
+    def _publish_checkpoint(self, report: Checkpoint, dataset_sha256: str) -> None:
+        metrics = {
+            name: value
+            for name, value in report.model_dump(exclude={"type", "adapter_path"}).items()
+            if value is not None
+        }
+        adapter = self._bench.publisher.publish(
+            self._job,
+            Path(report.adapter_path),
+            step=report.step,
+            dataset_sha256=dataset_sha256,
+            metrics=metrics,
+            checkpoint=True,
+        )
+        self._bench.history.add_checkpoint(
+            JobCheckpoint(
+                id=new_id("ftckpt_"),
+                job_id=self._job.id,
+                step=report.step,
+                model=adapter.model,
+                metrics=metrics,
+                created_at=self._bench.clock(),
+            )
+        )
+
+    def _succeed(self, adapter: Adapter) -> None:
+        """Write the result file and the final state; the order makes a repeat harmless."""
+        results = self._bench.files.create(
+            self._job.tenant_id,
+            filename="step_metrics.csv",
+            purpose=RESULTS,
+            chunks=[results_csv(self._bench.history.metrics(self._job.id))],
+        )
+        self._recorder.note(f"New fine-tuned model created: {adapter.model}")
+        self._recorder.note("The job has successfully completed")
+        self._recorder.write(
+            status=JobStatus.SUCCEEDED,
+            finished_at=self._bench.clock(),
+            estimated_finish=None,
+            fine_tuned_model=adapter.model,
+            result_files=[results.id],
+        )
+
+    def _final_metrics(self) -> dict[str, float]:
+        """The last value of each metric."""
+        last: dict[str, float] = {}
+        for data in self._bench.history.metrics(self._job.id):
+            last |= {
+                name: value for name, value in data.items() if name.startswith(("train_", "valid_"))
+            }
+        return last
+
+    def _spec(self) -> TrainingSpec:
+        job, bench = self._job, self._bench
+        validation = job.validation_file
+        return TrainingSpec(
+            job_id=job.id,
+            base_model_path=bench.base_model_path,
+            training_file=str(bench.store.path(job.training_file)),
+            validation_file=str(bench.store.path(validation)) if validation else None,
+            output_dir=str(self._folder),
+            seed=job.seed,
+            lora=LoraSpec.model_validate(job.lora),
+            max_length=bench.max_length,
+            threads=bench.threads,
+            **job.hyperparameters,
+        )
+
+    def _clean_up(self) -> None:
+        """Give the lease back; put the job in line again or remove what it left behind."""
+        job = self._bench.jobs.get_any(self._job.id)
+        try:
+            self._bench.queue.finish(self._lease)
+            if job is not None and job.status is JobStatus.QUEUED:
+                self._bench.queue.enqueue(job.id, created_at=job.created_at)
+        except QueueUnavailable:
+            pass  # the lease runs out, and the reconciler does the rest
+        if job is None or job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
+            for leftover in ("checkpoints", "adapter"):
+                shutil.rmtree(self._folder / leftover, ignore_errors=True)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The reason that matters most: losing the job outweighs whatever it led to."""
+    lost, others = group.split(LeaseLost)
+    chosen = lost or others
+    assert chosen is not None  # noqa: S101 - a group is never empty
+    error: BaseException = chosen.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

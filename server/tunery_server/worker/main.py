@@ -1,0 +1,95 @@
+"""Composes the worker. The only module of the worker that names concrete classes."""
+
+import asyncio
+import os
+import signal
+import time
+
+import redis
+from tunery_adapters.store import AdapterStore
+
+from tunery_server.config import Settings
+from tunery_server.engine.vllm_http import VllmEngine
+from tunery_server.files.service import FileService
+from tunery_server.files.store import FileStore
+from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.database import Database
+from tunery_server.records.files import SqlFiles
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.telemetry.logging import configure
+from tunery_server.worker.attempt import Bench
+from tunery_server.worker.loop import Worker
+from tunery_server.worker.publisher import Publisher
+from tunery_server.worker.reconciler import Reconciler
+
+_RENEWALS_PER_LEASE = 4
+_LOAD_TIMEOUT_S = 300.0
+"""An engine that has to start anew is waited for so long before a job ends without it."""
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    configure(settings.log_level, process="worker")
+    database = Database(settings.database)
+    database.migrate()
+    asyncio.run(_run(settings, database))
+    database.close()
+
+
+async def _run(settings: Settings, database: Database) -> None:
+    engine = VllmEngine(
+        settings.engine_socket,
+        settings.engine_key_file.read_text,
+        request_timeout_s=settings.request_timeout_s,
+    )
+    worker = _compose(settings, database, engine)
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, worker.stop)
+    try:
+        await worker.run()
+    finally:
+        await engine.close()
+
+
+def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Worker:
+    jobs, history = SqlJobs(database), SqlJobHistory(database)
+    queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
+    store = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes)
+    adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
+    adapters.sweep()
+    bench = Bench(
+        jobs=jobs,
+        history=history,
+        files=FileService(
+            files=SqlFiles(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=time.time
+        ),
+        store=store,
+        queue=queue,
+        publisher=Publisher(
+            store=adapters,
+            adapters=SqlAdapters(database),
+            engine=engine,
+            organization=settings.organization,
+            load_timeout_s=_LOAD_TIMEOUT_S,
+            clock=time.time,
+        ),
+        folder=settings.home / "jobs",
+        base_model_path=settings.base_model_path,
+        max_length=settings.max_training_length or settings.max_model_len,
+        threads=settings.trainer_threads or max(1, (os.cpu_count() or 2) // 2),
+        niceness=settings.trainer_niceness,
+        renew_s=settings.lease_s / _RENEWALS_PER_LEASE,
+        clock=time.time,
+    )
+    reconciler = Reconciler(
+        jobs=jobs,
+        history=history,
+        queue=queue,
+        max_attempts=settings.max_attempts,
+        clock=time.time,
+    )
+    return Worker(bench, reconciler)

@@ -1,0 +1,66 @@
+"""How one attempt at a job ends, in one place."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from tunery_server.errors import LeaseLost, StorageFull
+from tunery_server.records.rows import JobStatus
+from tunery_server.telemetry.logging import get_logger
+from tunery_server.worker.recorder import Recorder
+from tunery_server.worker.trainer import TrainerFailed, TrainerStopped
+
+log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def recorded(recorder: Recorder, clock: Callable[[], float]) -> AsyncIterator[None]:
+    """Turn what the attempt raises into the job's state; success is written by the attempt.
+
+    LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now.
+    """
+    job_id = recorder.job.id
+    try:
+        yield
+    except LeaseLost:
+        log.info("job is no longer ours", job_id=job_id, attempt=recorder.job.attempt)
+    except TrainerStopped:
+        await _written(_requeue, recorder)
+    except TrainerFailed as error:
+        await _written(_fail, recorder, clock, error)
+    except (OSError, StorageFull) as error:
+        await _written(_fail, recorder, clock, _storage(error))
+    except Exception:
+        log.exception("job failed for a fault of the server", job_id=job_id)
+        fault = TrainerFailed("server_error", "The server made a mistake; its log has the details.")
+        await _written(_fail, recorder, clock, fault)
+
+
+async def _written(write: Callable[..., None], *arguments: object) -> None:
+    try:
+        await asyncio.to_thread(write, *arguments)
+    except LeaseLost:
+        log.info("outcome refused: the job is no longer ours")
+
+
+def _requeue(recorder: Recorder) -> None:
+    recorder.note("The worker is stopping; the job goes on from its checkpoint elsewhere")
+    recorder.write(status=JobStatus.QUEUED, estimated_finish=None)
+
+
+def _fail(recorder: Recorder, clock: Callable[[], float], error: TrainerFailed) -> None:
+    recorder.note(f"The job failed: {error.message}", level="error")
+    recorder.write(
+        status=JobStatus.FAILED,
+        finished_at=clock(),
+        estimated_finish=None,
+        error={"code": error.code, "message": error.message, "param": error.param},
+    )
+
+
+def _storage(error: Exception) -> TrainerFailed:
+    if isinstance(error, StorageFull) or getattr(error, "errno", None) == errno.ENOSPC:
+        return TrainerFailed("storage_full", "There is no room left on the disk.")
+    log.error("job failed for an error of the system", exc_info=error)
+    return TrainerFailed("server_error", "The server made a mistake; its log has the details.")

@@ -1,0 +1,135 @@
+"""From a trainer's folder to an adapter that answers: check, publish, register, load."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tunery_adapters.errors import AdapterExistsError, InvalidAdapterError
+from tunery_adapters.manifest import Provenance
+from tunery_adapters.store import AdapterStore, Published
+
+from tunery_server.engine.contract import Engine
+from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_server.jobs.names import checkpoint_name, model_name
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.rows import Adapter, Job
+from tunery_server.worker.trainer import TrainerFailed
+
+_IDENTITY_CHARS = 16
+_RETRY_S = 0.5
+
+
+class Publisher:
+    """Publishes what one job makes. Names follow from the job, so that a repeat changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        store: AdapterStore,
+        adapters: SqlAdapters,
+        engine: Engine,
+        organization: str,
+        load_timeout_s: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._engine = engine
+        self._organization = organization
+        self._load_timeout_s = load_timeout_s
+        self._clock = clock
+        self._sleep = sleep
+
+    def final_model(self, job: Job) -> str:
+        """The name that the finished adapter will bear."""
+        identity = job.id.rpartition("-")[2][:_IDENTITY_CHARS]
+        return model_name(job.model, self._organization, job.suffix, identity)
+
+    def publish(
+        self,
+        job: Job,
+        folder: Path,
+        *,
+        step: int,
+        dataset_sha256: str,
+        metrics: dict[str, float],
+        checkpoint: bool,
+    ) -> Adapter:
+        """Publish and register one folder; blocking.
+
+        Raises TrainerFailed when the adapter cannot be served.
+        """
+        identity = job.id.rpartition("-")[2]
+        model = self.final_model(job)
+        provenance = Provenance(
+            adapter_id=f"ad-{identity}-step-{step}" if checkpoint else f"ad-{identity}",
+            version=1,
+            model=checkpoint_name(model, step) if checkpoint else model,
+            base_model=job.model,
+            tenant_id=job.tenant_id,
+            job_id=job.id,
+            step=step,
+            created_at=datetime.fromtimestamp(self._clock(), UTC),
+            dataset_sha256=dataset_sha256,
+            settings={**job.hyperparameters, "seed": job.seed, "lora": job.lora},
+            metrics=metrics,
+        )
+        published = self._publish(folder, provenance)
+        adapter = _row(published, self._clock())
+        self._adapters.add(adapter)
+        return adapter
+
+    async def load(self, adapter: Adapter) -> bool:
+        """Load into the engine, waiting for one that is starting; False when it stays away.
+
+        Raises TrainerFailed when the engine cannot use the adapter.
+        """
+        folder = self._store.path(adapter.adapter_id, adapter.version)
+        deadline = self._clock() + self._load_timeout_s
+        while True:
+            try:
+                await self._engine.load(adapter.model, folder)
+                return True
+            except EngineRefused as error:
+                raise TrainerFailed(
+                    "adapter_refused", "The engine cannot serve this adapter."
+                ) from error
+            except EngineUnavailable:
+                if self._clock() >= deadline:
+                    return False
+                await self._sleep(_RETRY_S)
+
+    def _publish(self, folder: Path, provenance: Provenance) -> Published:
+        try:
+            return self._store.publish(folder, provenance)
+        except InvalidAdapterError as error:
+            raise TrainerFailed(
+                "invalid_adapter", f"The adapter cannot be served: {error}"
+            ) from error
+        except AdapterExistsError:
+            # An earlier attempt published this name before it was lost: that version stands.
+            path = self._store.path(provenance.adapter_id, provenance.version)
+            return Published(path, self._store.verify(provenance.adapter_id, provenance.version))
+
+
+def _row(published: Published, now: float) -> Adapter:
+    manifest = published.manifest
+    weights = max(manifest.files.values(), key=lambda record: record.bytes)
+    return Adapter(
+        model=manifest.model,
+        adapter_id=manifest.adapter_id,
+        version=manifest.version,
+        tenant_id=manifest.tenant_id,
+        base_model=manifest.base_model,
+        job_id=manifest.job_id,
+        step=manifest.step,
+        rank=manifest.rank,
+        alpha=manifest.alpha,
+        target_modules=manifest.target_modules,
+        bytes=weights.bytes,
+        sha256=weights.sha256,
+        created_at=now,
+        metrics=dict(manifest.metrics),
+    )

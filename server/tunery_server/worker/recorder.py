@@ -1,0 +1,146 @@
+"""Writes what a trainer says into the job: events, progress, checkpoints.
+
+Every write carries the attempt, and fails with LeaseLost once another attempt, or nobody, owns the
+job. Blocking.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tunery_adapters.reports import (
+    AnyReport,
+    Checkpoint,
+    DataReport,
+    Evaluation,
+    Finished,
+    Loaded,
+    Plan,
+    Step,
+)
+
+from tunery_server.errors import LeaseLost
+from tunery_server.ids import new_id
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Job, JobStatus
+
+
+class Recorder:
+    """The record of one attempt at one job."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        jobs: SqlJobs,
+        history: SqlJobHistory,
+        clock: Callable[[], float],
+    ) -> None:
+        self.job = job
+        self._jobs = jobs
+        self._history = history
+        self._clock = clock
+
+    def check(self) -> None:
+        """Raises LeaseLost unless this attempt still owns the job."""
+        job = self._jobs.get_any(self.job.id)
+        if job is None or job.status is not JobStatus.RUNNING or job.attempt != self.job.attempt:
+            raise LeaseLost("The job is no longer this worker's.")
+
+    def write(self, **values: Any) -> Job:
+        """Change the job. Raises LeaseLost."""
+        job = self._jobs.change(
+            self.job.id, allowed={JobStatus.RUNNING}, attempt=self.job.attempt, **values
+        )
+        if job is None:
+            raise LeaseLost("The job is no longer this worker's.")
+        return job
+
+    def note(
+        self, message: str, *, level: str = "info", data: dict[str, Any] | None = None
+    ) -> None:
+        """Add an event. Raises LeaseLost."""
+        self._add(message, level=level, data=data)
+
+    def timing(self, **times: float) -> None:
+        """Add points in time (Unix seconds) to the job's timings. Raises LeaseLost."""
+        job = self._jobs.get_any(self.job.id)
+        known = job.timings or {} if job is not None else {}
+        self.write(timings={**known, **times})
+
+    def report(self, report: AnyReport) -> None:
+        """Record what the trainer said. Raises LeaseLost."""
+        match report:
+            case Loaded():
+                self._loaded(report)
+            case DataReport():
+                self._data(report)
+            case Plan():
+                self._plan(report)
+            case Step():
+                self._step(report)
+            case Evaluation():
+                self._evaluation(report)
+            case Checkpoint():
+                self.note(f"Checkpoint at step {report.step}")
+            case Finished():
+                self.timing(last_step_at=report.last_step_at)
+                self.write(trained_tokens=report.trained_tokens)
+
+    def _loaded(self, report: Loaded) -> None:
+        text = f"Training {report.trainable_parameters} parameters on {report.device}"
+        if report.resumed_from_step is not None:
+            text += f", going on from step {report.resumed_from_step}"
+        self.timing(training_started_at=self._clock())
+        self.note(text, data=report.model_dump(exclude={"type"}))
+
+    def _data(self, report: DataReport) -> None:
+        share = report.trained_tokens / max(1, report.tokens)
+        text = (
+            f"{report.split.capitalize()} file: {report.examples} examples, "
+            f"{report.tokens} tokens, {share:.0%} of them trained on"
+        )
+        data = {**report.model_dump(exclude={"type"}), "trained_share": round(share, 4)}
+        self.note(text, data=data)
+        if report.truncated_examples or report.dropped_examples:
+            self.note(
+                f"{report.truncated_examples} examples were cut at the longest length "
+                f"({report.truncated_tokens} tokens lost) and {report.dropped_examples} dropped, "
+                "for nothing to train on was left of them",
+                level="warn",
+            )
+
+    def _plan(self, report: Plan) -> None:
+        self.note(
+            f"{report.total_steps} steps: {report.n_epochs} epochs of {report.steps_per_epoch}, "
+            f"batch size {report.batch_size}, learning rate {report.learning_rate:.2e}",
+            data=report.model_dump(exclude={"type"}),
+        )
+
+    def _step(self, report: Step) -> None:
+        data = report.model_dump(exclude={"type"})
+        self._add(
+            f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}",
+            type="metrics",
+            data=data,
+        )
+        self.write(progress=data, estimated_finish=self._clock() + report.seconds_left)
+
+    def _evaluation(self, report: Evaluation) -> None:
+        self._add(
+            f"Step {report.step}: validation loss={report.valid_loss:.4f}",
+            type="metrics",
+            data=report.model_dump(exclude={"type"}),
+        )
+
+    def _add(self, message: str, **values: Any) -> None:
+        written = self._history.add_event(
+            self.job.id,
+            event_id=new_id("ftevent-"),
+            created_at=self._clock(),
+            message=message,
+            attempt=self.job.attempt,
+            **values,
+        )
+        if not written:
+            raise LeaseLost("The job is no longer this worker's.")

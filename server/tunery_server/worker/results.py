@@ -1,0 +1,28 @@
+"""The result file of a job: one line a step, as OpenAI's ``step_metrics.csv``."""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+
+_FROM_EVENTS = {
+    "train_loss": "train_loss",
+    "train_mean_token_accuracy": "train_accuracy",
+    "valid_loss": "valid_loss",
+    "valid_mean_token_accuracy": "valid_mean_token_accuracy",
+}
+
+
+def results_csv(metrics: Iterable[dict[str, Any]]) -> bytes:
+    """Metric events, oldest first, as CSV; a step that was done twice counts as it was last."""
+    rows: dict[int, dict[str, Any]] = {}
+    for data in metrics:
+        row = rows.setdefault(data["step"], {"step": data["step"]})
+        row |= {column: data[name] for name, column in _FROM_EVENTS.items() if name in data}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[step] for step in sorted(rows))
+    return text.getvalue().encode()

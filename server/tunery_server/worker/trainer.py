@@ -1,0 +1,122 @@
+"""The trainer's process, seen from outside."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from pydantic import ValidationError
+from tunery_adapters.reports import EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
+from tunery_adapters.spec import TrainingSpec
+
+from tunery_server.processes import child
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "CUDA_VISIBLE_DEVICES")
+_GRACE_S = 60.0
+_KILLED = -9
+
+
+class TrainerFailed(Exception):
+    """Training ended without an adapter. The arguments become the job's error."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+
+class TrainerStopped(Exception):
+    """The trainer was asked to stop and left a checkpoint to go on from."""
+
+
+class Trainer:
+    """Runs ``python -m tunery_adapters.training`` at low priority and with bounded threads.
+
+    The process gets no secret, no network and no database, and dies with this one.
+    """
+
+    def __init__(self, spec: TrainingSpec, folder: Path, *, niceness: int) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._niceness = niceness
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def reports(self) -> AsyncGenerator[AnyReport, None]:
+        """Start the process and hand on what it says, until it has ended well.
+
+        Raises TrainerStopped or TrainerFailed. Leaving early kills the process.
+        """
+        spec_file = self._folder / "spec.json"
+        spec_file.write_text(self._spec.model_dump_json())
+        with (self._folder / "trainer.log").open("ab") as errors:
+            process = await child.start(
+                self._command(spec_file),
+                self._environment(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+            )
+        self._process = process
+        try:
+            async for report in _parsed(process):
+                if isinstance(report, Failed):
+                    raise TrainerFailed(report.code, report.message, report.param)
+                if isinstance(report, Stopped):
+                    raise TrainerStopped
+                yield report
+            _check(await process.wait())
+        finally:
+            child.kill_group(process)
+            with contextlib.suppress(ProcessLookupError):
+                await process.wait()
+
+    def stop(self) -> None:
+        """Ask for a checkpoint and an early end; killed if it takes too long."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            asyncio.get_running_loop().call_later(_GRACE_S, child.kill_group, self._process)
+
+    def _command(self, spec_file: Path) -> list[str]:
+        trainer = [sys.executable, "-m", "tunery_adapters.training", str(spec_file)]
+        return ["nice", "-n", str(self._niceness), *trainer]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        threads = str(self._spec.threads)
+        return {
+            **kept,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            # A waiting OpenMP thread that spins takes the core from the engine.
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyReport, None]:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    async for line in process.stdout:
+        try:
+            yield REPORT.validate_json(line)
+        except ValidationError as error:
+            raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
+
+
+def _check(status: int) -> None:
+    if status == EXIT_STOPPED:
+        raise TrainerStopped
+    if status in {_KILLED, 128 - _KILLED}:
+        raise TrainerFailed(
+            "out_of_memory",
+            "The trainer was killed, most likely because memory ran out. "
+            "Try a smaller batch_size, shorter examples or a lower rank.",
+        )
+    if status != 0:
+        raise TrainerFailed("trainer_error", f"The trainer ended with status {status}.")
