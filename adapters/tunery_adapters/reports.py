@@ -1,8 +1,9 @@
 """What a trainer says while it works: one JSON object a line on its standard output.
 
 The worker parses each line with :data:`REPORT`; a line that does not parse is a fault of the
-trainer. Reports come in this order: ``loaded``, ``data`` (once per split), ``plan``, then ``step``,
-``evaluation`` and ``checkpoint`` as training goes, and ``finished``, ``stopped`` or ``failed`` last.
+trainer. Reports come in this order: ``loaded``, ``data`` (once per split), ``plan``, then
+``step``, ``evaluation`` and ``checkpoint`` as training goes, and ``finished``, ``stopped`` or
+``failed`` last.
 """
 
 from typing import Annotated, Literal
@@ -42,6 +43,8 @@ class DataReport(_Report):
 
 
 class Plan(_Report):
+    """What will be done; ``learning_rate`` is the peak, after warm-up."""
+
     type: Literal["plan"] = "plan"
     total_steps: int
     steps_per_epoch: int
@@ -66,6 +69,8 @@ class Step(_Report):
 
 
 class Evaluation(_Report):
+    """Loss over the whole validation file, a mean over its supervised tokens."""
+
     type: Literal["evaluation"] = "evaluation"
     step: int
     valid_loss: float
@@ -103,7 +108,7 @@ class Stopped(_Report):
 
 
 class Failed(_Report):
-    """``code`` is one of out_of_memory, invalid_file, invalid_model, storage_full, trainer_error."""
+    """``code``: out_of_memory, invalid_file, invalid_model, storage_full or trainer_error."""
 
     type: Literal["failed"] = "failed"
     code: str

@@ -1,4 +1,4 @@
-"""What a trainer is asked to do: one frozen document, written by the worker and read by the trainer.
+"""What a trainer is asked to do: one frozen document, written by the worker for the trainer.
 
 Nothing here imports torch, so that the server can build and check a spec cheaply.
 """
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LINEAR_MODULES = "all-linear"
+LINEAR_MODULES: Literal["all-linear"] = "all-linear"
 """PEFT's word for every linear layer but the output head."""
 
 RANKS_SERVED = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -26,7 +26,7 @@ class LoraSpec(_Frozen):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: Literal["all-linear"] | tuple[str, ...] = LINEAR_MODULES
     quantization: Literal["none", "nf4"] = "none"
-    """``nf4`` keeps the frozen base in 4 bits with double quantisation (QLoRA, arXiv 2305.14314)."""
+    """``nf4``: the frozen base in 4 bits, double quantisation (QLoRA, arXiv 2305.14314)."""
 
 
 class TrainingSpec(_Frozen):

@@ -1,0 +1,208 @@
+"""Published adapters on a local disk: ``root/<adapter_id>/v<version>/``, never changed.
+
+A version is whole or not there: it is written under ``root/.tmp-*``, synced, and renamed into
+place. The engine keys its prefix cache by an adapter's name and path, so a path is never reused.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from tunery_adapters.errors import (
+    AdapterDamagedError,
+    AdapterExistsError,
+    AdapterNotFoundError,
+    InvalidAdapterError,
+)
+from tunery_adapters.manifest import MANIFEST, SAFE_ID, FileRecord, Manifest, Provenance
+from tunery_adapters.peft_files import CONFIG, WEIGHTS, PeftFolder, inspect
+from tunery_adapters.spec import RANKS_SERVED
+
+_TEMPORARY = ".tmp-"
+_READ_ONLY_FILE = 0o444
+_READ_ONLY_FOLDER = 0o555
+_WRITABLE_FOLDER = 0o755
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version as it lies on disk; ``path`` is the PEFT folder that an engine loads."""
+
+    path: Path
+    manifest: Manifest
+
+
+class AdapterStore:
+    """Adapter versions under one folder. Several processes may publish to it at once."""
+
+    def __init__(self, root: Path, *, max_rank: int = RANKS_SERVED[-1]) -> None:
+        self._root = root
+        self._max_rank = max_rank
+
+    def publish(self, source: Path, provenance: Provenance) -> Published:
+        """Check the PEFT folder ``source`` and publish a clean copy of it.
+
+        Nothing but the weights is copied: the configuration is written anew, so no path, no code
+        reference and no stray file gets through. Publishing the same weights again returns what
+        is there. Raises InvalidAdapterError, AdapterExistsError.
+        """
+        staged = self._root / f"{_TEMPORARY}{uuid4().hex}"
+        staged.mkdir(parents=True)
+        try:
+            manifest = self._stage(source, staged, provenance)
+            return self._settle(staged, manifest)
+        finally:
+            _remove(staged)
+
+    def path(self, adapter_id: str, version: int) -> Path:
+        """Return the folder of a published version; raises AdapterNotFoundError."""
+        folder = self._folder(adapter_id, version)
+        if not (folder / MANIFEST).is_file():
+            raise AdapterNotFoundError(f"adapter {adapter_id} has no version {version}")
+        return folder
+
+    def manifest(self, adapter_id: str, version: int) -> Manifest:
+        """Read a version's manifest; raises AdapterNotFoundError, AdapterDamagedError."""
+        text = (self.path(adapter_id, version) / MANIFEST).read_bytes()
+        try:
+            return Manifest.model_validate_json(text)
+        except ValidationError as error:
+            raise AdapterDamagedError(f"the manifest of {adapter_id} is damaged") from error
+
+    def verify(self, adapter_id: str, version: int) -> Manifest:
+        """Hash every file against the manifest; raises AdapterDamagedError naming the file."""
+        manifest = self.manifest(adapter_id, version)
+        folder = self.path(adapter_id, version)
+        for name, record in manifest.files.items():
+            file = folder / name
+            if not file.is_file() or _record(file) != record:
+                raise AdapterDamagedError(f"{name} of {adapter_id} v{version} is damaged")
+        return manifest
+
+    def delete(self, adapter_id: str, version: int) -> None:
+        """Remove a version: first out of sight by one rename, then its files."""
+        folder = self.path(adapter_id, version)
+        doomed = self._root / f"{_TEMPORARY}{uuid4().hex}"
+        folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
+        folder.rename(doomed)
+        _sync(folder.parent)
+        _remove(doomed)
+
+    def sweep(self) -> int:
+        """Remove what killed publishes and deletes left behind; returns how many folders.
+
+        Run it when no publish is under way, at start.
+        """
+        leftovers = list(self._leftovers())
+        for folder in leftovers:
+            _remove(folder)
+        return len(leftovers)
+
+    def _stage(self, source: Path, staged: Path, provenance: Provenance) -> Manifest:
+        # Copied before it is checked: the bytes that were judged are the bytes that are kept.
+        for name in (CONFIG, WEIGHTS):
+            _copy(source / name, staged / name)
+        peft = inspect(staged, max_rank=self._max_rank)
+        (staged / CONFIG).write_text(_clean_config(peft, provenance.base_model))
+        manifest = Manifest(
+            **dict(provenance),
+            rank=peft.rank,
+            alpha=peft.alpha,
+            target_modules=peft.target_modules,
+            files={name: _record(staged / name) for name in (CONFIG, WEIGHTS)},
+        )
+        (staged / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        return manifest
+
+    def _settle(self, staged: Path, manifest: Manifest) -> Published:
+        for file in staged.iterdir():
+            _sync(file)
+            file.chmod(_READ_ONLY_FILE)
+        _sync(staged)
+        folder = self._folder(manifest.adapter_id, manifest.version)
+        folder.parent.mkdir(exist_ok=True)
+        try:
+            staged.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return self._already(folder, manifest)
+        folder.chmod(_READ_ONLY_FOLDER)
+        _sync(folder.parent)
+        _sync(self._root)
+        return Published(folder, manifest)
+
+    def _already(self, folder: Path, manifest: Manifest) -> Published:
+        there = self.manifest(manifest.adapter_id, manifest.version)
+        if there.files != manifest.files:
+            raise AdapterExistsError(
+                f"{manifest.adapter_id} v{manifest.version} is published already"
+            )
+        return Published(folder, there)
+
+    def _folder(self, adapter_id: str, version: int) -> Path:
+        if not re.fullmatch(SAFE_ID, adapter_id) or version < 1:
+            raise AdapterNotFoundError("no adapter has such an id or version")
+        return self._root / adapter_id / f"v{version}"
+
+    def _leftovers(self) -> Iterator[Path]:
+        if self._root.is_dir():
+            yield from (path for path in self._root.iterdir() if path.name.startswith(_TEMPORARY))
+
+
+def _clean_config(peft: PeftFolder, base_model: str) -> str:
+    config = {
+        "base_model_name_or_path": base_model,
+        "bias": "none",
+        "inference_mode": True,
+        "lora_alpha": int(peft.alpha) if peft.alpha.is_integer() else peft.alpha,
+        "peft_type": "LORA",
+        "r": peft.rank,
+        "target_modules": list(peft.target_modules),
+        "task_type": "CAUSAL_LM",
+        "use_rslora": peft.use_rslora,
+    }
+    return json.dumps(config, indent=2) + "\n"
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        # O_NONBLOCK: a pipe planted under this name must not hold the publisher up.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise InvalidAdapterError(f"{source.name} is missing", source.name) from error
+    with os.fdopen(descriptor, "rb") as reading, target.open("xb") as writing:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidAdapterError(f"{source.name} is not a file", source.name)
+        shutil.copyfileobj(reading, writing, _CHUNK_BYTES)
+
+
+def _record(file: Path) -> FileRecord:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(sha256=digest, bytes=file.stat().st_size)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        folder.chmod(_WRITABLE_FOLDER)
+    shutil.rmtree(folder, ignore_errors=True)
