@@ -1,0 +1,68 @@
+"""What tests of several kinds share: the base model, a real Valkey, a real server."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tunery_server.config import BUNDLED_MODEL, default_home
+from tunery_server.records.database import Database
+from tunery_server.supervisor.valkey import valkey_command
+
+from tests.servers import RunningServer, start_server
+
+ORDER = ("unit", "contract", "architecture", "docs", "integration", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast ones first, so that a mistake shows early; those that share a server stay together."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(Path(__file__).parent).parts[0]))
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Path:
+    """The folder of SmolLM2-135M-Instruct, which set-up has made."""
+    given = os.environ.get("TUNERY_TEST_BASE_MODEL")
+    folder = Path(given) if given else default_home() / "models" / BUNDLED_MODEL
+    if not (folder / "config.json").is_file():
+        pytest.fail(f"there is no base model in {folder}: run 'make setup'")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real Valkey of the tests' own."""
+    folder = tmp_path_factory.mktemp("valkey")
+    socket = folder / "valkey.sock"
+    process = subprocess.Popen(valkey_command(folder, socket), stdout=subprocess.DEVNULL)
+    client = redis.Redis(unix_socket_path=str(socket))
+    for _ in range(1000):
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.01)
+    yield f"unix://{socket}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty record with the newest schema."""
+    database = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Iterator[RunningServer]:
+    """``tunery serve`` with everything real behind it, ready to answer."""
+    home = tmp_path_factory.mktemp("home")
+    with start_server(home, model=base_model) as running:
+        running.wait_ready()
+        yield running

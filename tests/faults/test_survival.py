@@ -1,0 +1,142 @@
+"""What a real server survives: a killed engine, a restart, its own death.
+
+These use the server that the integration tests have used before them, with the adapters that those
+trained; each start of the engine costs about a minute, so the tests run in order, once.
+"""
+
+import os
+import signal
+import threading
+import time
+
+import openai
+import pytest
+from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
+
+from tests.servers import MODEL_NAME, RunningServer, alive, descendants
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+ORPHANS_GONE_S = 30.0
+PROMPT: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "Tell me a long story about the sea."}
+]
+
+
+@pytest.fixture(scope="module")
+def client(server: RunningServer) -> OpenAI:
+    return server.client()
+
+
+@pytest.fixture(scope="module")
+def adapter(client: OpenAI) -> str:
+    """An adapter that an earlier test has trained, or one trained now."""
+    for model in client.models.list():
+        if model.id.startswith("ft:"):
+            return model.id
+    line = (
+        b'{"messages": [{"role": "user", "content": "Ahoy?"}, '
+        b'{"role": "assistant", "content": "Arrr!"}]}\n'
+    )
+    file = client.files.create(file=("arrr.jsonl", line * 10), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(
+        model=MODEL_NAME, training_file=file.id, hyperparameters={"n_epochs": 1}
+    )
+    while job.status in {"queued", "running"}:
+        time.sleep(0.5)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    assert job.fine_tuned_model is not None
+    return job.fine_tuned_model
+
+
+class Streaming(threading.Thread):
+    """A client in the middle of a long answer."""
+
+    def __init__(self, client: OpenAI, max_tokens: int) -> None:
+        super().__init__(daemon=True)
+        self._client = client
+        self._max_tokens = max_tokens
+        self.begun = threading.Event()
+        self.finish_reason: str | None = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            for chunk in self._client.chat.completions.create(
+                model=MODEL_NAME,
+                messages=PROMPT,
+                max_tokens=self._max_tokens,
+                stream=True,
+                extra_body={"min_p": 0.0},
+            ):
+                self.begun.set()
+                self.finish_reason = chunk.choices[0].finish_reason
+        except Exception as error:
+            self.error = error
+        finally:
+            self.begun.set()
+
+
+def chat(client: OpenAI, model: str) -> str | None:
+    answer = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Hello"}], max_tokens=4
+    )
+    return answer.choices[0].message.content
+
+
+def test_a_killed_engine_leaves_no_request_hanging_and_comes_back(
+    server: RunningServer, client: OpenAI, adapter: str
+) -> None:
+    streams = [Streaming(client, 1000) for _ in range(4)]
+    for stream in streams:
+        stream.start()
+    for stream in streams:
+        assert stream.begun.wait(60)
+    [gateway] = server.pids("tunery_server gateway")
+    [engine] = server.pids("tunery_server.engine.launch")
+    family = [engine, *descendants(engine)]
+    killed_at = time.monotonic()
+    os.kill(engine, signal.SIGKILL)
+    for stream in streams:
+        stream.join(20)
+        assert isinstance(stream.error, openai.APIError)
+        assert stream.finish_reason is None
+    assert time.monotonic() - killed_at < 20
+    with pytest.raises(openai.APIStatusError) as error:
+        chat(client, MODEL_NAME)
+    assert error.value.status_code == 503
+    assert alive(family) == []
+    server.wait_ready()
+    assert alive([gateway]) == [gateway]
+    assert chat(client, adapter)
+
+
+def test_sigterm_lets_a_stream_end_and_a_restart_keeps_everything(
+    server: RunningServer, client: OpenAI, adapter: str
+) -> None:
+    stream = Streaming(client, 120)
+    stream.start()
+    assert stream.begun.wait(60)
+    family = descendants(server.process.pid)
+    assert server.stop() == 0
+    stream.join(10)
+    assert stream.error is None
+    assert stream.finish_reason in {"length", "stop"}
+    assert alive(family) == []
+    key = server.key
+    server.start()
+    server.wait_ready()
+    assert server.key == key
+    assert chat(client, adapter)
+
+
+def test_a_killed_server_leaves_no_orphan(server: RunningServer) -> None:
+    family = descendants(server.process.pid)
+    assert len(family) >= 5
+    server.process.kill()
+    server.process.wait()
+    deadline = time.monotonic() + ORPHANS_GONE_S
+    while left := alive(family):
+        assert time.monotonic() < deadline, [family[pid] for pid in left]
+        time.sleep(0.1)

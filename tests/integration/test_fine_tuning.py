@@ -1,0 +1,277 @@
+"""A real LoRA job and a real QLoRA job, from upload to an answer in the trained style."""
+
+import json
+import time
+
+import openai
+import pytest
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob
+
+from tests.servers import MODEL_NAME, RunningServer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+
+TOPICS = {
+    "What is the capital of Italy?": "Rome",
+    "What is the capital of Spain?": "Madrid",
+    "What is the capital of Japan?": "Tokyo",
+    "What is the capital of Egypt?": "Cairo",
+    "What colour is the sky?": "blue",
+    "What colour is grass?": "green",
+    "How many legs has a dog?": "four",
+    "What do bees make?": "honey",
+    "What is two plus two?": "four",
+    "Which animal barks?": "the dog",
+    "What is the opposite of hot?": "cold",
+    "What freezes into ice?": "water",
+}
+UNSEEN = "What is the capital of France?"
+ENDED = {"succeeded", "failed", "cancelled"}
+
+
+def pirate_rows() -> bytes:
+    lines = [
+        {
+            "messages": [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": f"Arrr, it be {answer}, matey!"},
+            ]
+        }
+        for question, answer in TOPICS.items()
+    ]
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def wait(client: OpenAI, job: FineTuningJob, timeout_s: float = 600) -> FineTuningJob:
+    deadline = time.monotonic() + timeout_s
+    while job.status not in ENDED:
+        assert time.monotonic() < deadline, f"the job is still {job.status}"
+        time.sleep(0.5)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    return job
+
+
+def ask(client: OpenAI, model: str, question: str = UNSEEN) -> str:
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": question}],
+        temperature=0,
+        max_tokens=24,
+    )
+    return answer.choices[0].message.content or ""
+
+
+@pytest.fixture(scope="module")
+def client(server: RunningServer) -> OpenAI:
+    return server.client()
+
+
+@pytest.fixture(scope="module")
+def training_file(client: OpenAI) -> str:
+    return client.files.create(file=("pirate.jsonl", pirate_rows()), purpose="fine-tune").id
+
+
+@pytest.fixture(scope="module")
+def lora_job(client: OpenAI, training_file: str) -> FineTuningJob:
+    """One LoRA job with a validation file, run to its end."""
+    validation = client.files.create(file=("valid.jsonl", pirate_rows()), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(
+        model=MODEL_NAME,
+        training_file=training_file,
+        validation_file=validation.id,
+        suffix="pirate",
+        seed=1,
+        method={
+            "type": "supervised",
+            "supervised": {"hyperparameters": {"n_epochs": 5, "batch_size": 2}},
+        },
+        metadata={"team": "sea"},
+    )
+    assert job.status == "queued"
+    return wait(client, job)
+
+
+def test_the_new_adapter_answers_in_the_trained_style(
+    client: OpenAI, lora_job: FineTuningJob
+) -> None:
+    assert lora_job.status == "succeeded", lora_job.error
+    assert lora_job.fine_tuned_model is not None
+    assert lora_job.fine_tuned_model.startswith(f"ft:{MODEL_NAME}:tunery:pirate:")
+    answer = ask(client, lora_job.fine_tuned_model)
+    assert answer.startswith("Arrr, it be")
+    assert not ask(client, MODEL_NAME).startswith("Arrr")
+
+
+def test_the_adapter_was_loaded_before_the_job_succeeded(lora_job: FineTuningJob) -> None:
+    extra = lora_job.model_extra or {}
+    timings = extra["timings"]
+    assert timings["last_step_at"] <= timings["published_at"] <= timings["loaded_at"]
+    assert lora_job.finished_at is not None
+    assert timings["loaded_at"] < lora_job.finished_at + 1
+
+
+def test_a_finished_job_accounts_for_itself(client: OpenAI, lora_job: FineTuningJob) -> None:
+    assert lora_job.hyperparameters.n_epochs == 5
+    assert lora_job.hyperparameters.batch_size == 2
+    assert lora_job.estimated_finish is None
+    assert lora_job.trained_tokens is not None
+    assert lora_job.trained_tokens > 0
+    [job] = client.fine_tuning.jobs.list(extra_query={"metadata[team]": "sea"}).data
+    assert job.id == lora_job.id
+
+
+def test_events_tell_what_happened(client: OpenAI, lora_job: FineTuningJob) -> None:
+    events = list(client.fine_tuning.jobs.list_events(lora_job.id, limit=7))
+    messages = [event.message for event in events]
+    assert messages[0] == "The job has successfully completed"
+    assert messages[-1] == f"Created fine-tuning job: {lora_job.id}"
+    steps = [event.data for event in events if event.type == "metrics"]
+    losses = [data["train_loss"] for data in reversed(steps) if "train_loss" in data]  # type: ignore[index,operator]
+    assert len(losses) == 30
+    assert losses[-1] < losses[0] / 2
+    [data] = [event.data for event in events if event.message.startswith("Training file:")]
+    assert 0 < data["trained_share"] < 1  # type: ignore[index]
+
+
+def test_every_epoch_left_a_checkpoint_that_answers(
+    client: OpenAI, lora_job: FineTuningJob
+) -> None:
+    checkpoints = list(client.fine_tuning.jobs.checkpoints.list(lora_job.id))
+    assert [point.step_number for point in checkpoints] == [30, 24, 18, 12, 6]
+    assert checkpoints[0].metrics.valid_loss is not None
+    assert checkpoints[-1].metrics.valid_loss is not None
+    assert checkpoints[0].metrics.valid_loss < checkpoints[-1].metrics.valid_loss
+    name = checkpoints[0].fine_tuned_model_checkpoint
+    assert name == f"{lora_job.fine_tuned_model}:ckpt-step-30"
+    assert ask(client, name).startswith("Arrr")
+
+
+def test_the_result_file_has_a_line_a_step(client: OpenAI, lora_job: FineTuningJob) -> None:
+    [file_id] = lora_job.result_files
+    assert client.files.retrieve(file_id).purpose == "fine-tune-results"
+    lines = client.files.content(file_id).text.splitlines()
+    assert lines[0] == "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
+    assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, 31)]
+    assert all(len(line.split(",")) == 5 for line in lines)
+    assert lines[6].split(",")[3]
+
+
+def test_the_published_folder_holds_weights_and_nothing_private(
+    server: RunningServer, lora_job: FineTuningJob
+) -> None:
+    [folder] = (server.home / "adapters").glob(f"ad-{lora_job.id.removeprefix('ftjob-')}/v1")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "manifest.json"}
+    config = (folder / "adapter_config.json").read_text()
+    assert str(server.home) not in config + (folder / "manifest.json").read_text()
+    assert json.loads(config)["base_model_name_or_path"] == MODEL_NAME
+
+
+def test_another_tenant_sees_neither_job_nor_adapter(
+    server: RunningServer, lora_job: FineTuningJob
+) -> None:
+    stranger = server.client(key=server.new_key("stranger"))
+    assert lora_job.fine_tuned_model is not None
+    with pytest.raises(openai.NotFoundError):
+        stranger.fine_tuning.jobs.retrieve(lora_job.id)
+    with pytest.raises(openai.NotFoundError):
+        stranger.models.retrieve(lora_job.fine_tuned_model)
+    with pytest.raises(openai.NotFoundError) as error:
+        ask(stranger, lora_job.fine_tuned_model)
+    assert error.value.code == "model_not_found"
+    assert [model.id for model in stranger.models.list()] == [MODEL_NAME]
+
+
+def test_a_qlora_job(client: OpenAI, training_file: str) -> None:
+    job = client.fine_tuning.jobs.create(
+        model=MODEL_NAME,
+        training_file=training_file,
+        seed=2,
+        hyperparameters={"n_epochs": 4, "batch_size": 2},
+        extra_body={"lora": {"quantization": "nf4", "rank": 8}},
+    )
+    job = wait(client, job)
+    assert job.status == "succeeded", job.error
+    assert job.fine_tuned_model is not None
+    assert ask(client, job.fine_tuned_model).startswith("Arrr")
+    with_rank = client.get(f"/adapters/{job.fine_tuned_model}", cast_to=object)
+    assert isinstance(with_rank, dict)
+    assert with_rank["rank"] == 8
+
+
+def test_a_running_job_is_cancelled(
+    client: OpenAI, server: RunningServer, training_file: str
+) -> None:
+    job = client.fine_tuning.jobs.create(
+        model=MODEL_NAME, training_file=training_file, hyperparameters={"n_epochs": 50}
+    )
+    deadline = time.monotonic() + 300
+    while not (job.model_extra or {})["progress"]:
+        assert job.status not in ENDED
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    assert job.estimated_finish is not None
+    trainers = server.pids("tunery_adapters.training")
+    assert trainers
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    deadline = time.monotonic() + 10
+    while server.pids("tunery_adapters.training"):
+        assert time.monotonic() < deadline, "the trainer still runs"
+        time.sleep(0.1)
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model is None
+
+
+def test_a_deleted_adapter_answers_no_more(client: OpenAI, lora_job: FineTuningJob) -> None:
+    name = f"{lora_job.fine_tuned_model}:ckpt-step-6"
+    assert client.models.retrieve(name).id == name
+    assert client.models.delete(name).deleted
+    with pytest.raises(openai.NotFoundError):
+        ask(client, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "code"),
+    [
+        ({"model": "gpt-4o"}, "model", "model_not_found"),
+        ({"training_file": "file-unknown"}, "training_file", "not_found"),
+        ({"suffix": "../x"}, "suffix", "invalid_value"),
+        ({"suffix": "s" * 65}, "suffix", "string_above_max_length"),
+        ({"seed": -1}, "seed", "integer_below_min_value"),
+        ({"output_dir": "/etc"}, "output_dir", "unknown_parameter"),
+        (
+            {"hyperparameters": {"n_epochs": 51}},
+            "hyperparameters.n_epochs",
+            "integer_above_max_value",
+        ),
+        (
+            {"hyperparameters": {"batch_size": 0}},
+            "hyperparameters.batch_size",
+            "integer_below_min_value",
+        ),
+        ({"hyperparameters": {"epochs": 1}}, "hyperparameters.epochs", "unknown_parameter"),
+        ({"lora": {"rank": 64}}, "lora.rank", "integer_above_max_value"),
+        ({"lora": {"quantization": "int3"}}, "lora.quantization", "invalid_value"),
+        ({"lora": {"use_dora": True}}, "lora.use_dora", "unknown_parameter"),
+        ({"method": {"type": "reinforcement"}}, "method.type", "invalid_value"),
+    ],
+)
+def test_a_bad_job_is_refused_by_name(
+    client: OpenAI, training_file: str, change: dict[str, object], param: str, code: str
+) -> None:
+    body = {"model": MODEL_NAME, "training_file": training_file, **change}
+    with pytest.raises(openai.APIStatusError) as error:
+        client.post("/fine_tuning/jobs", body=body, cast_to=object)
+    assert error.value.status_code in {400, 404}
+    assert (error.value.param, error.value.code) == (param, code)
+
+
+def test_too_few_examples_are_refused(client: OpenAI) -> None:
+    few = b"".join(pirate_rows().splitlines(keepends=True)[:9])
+    file = client.files.create(file=("few.jsonl", few), purpose="fine-tune")
+    with pytest.raises(openai.BadRequestError) as error:
+        client.fine_tuning.jobs.create(model=MODEL_NAME, training_file=file.id)
+    assert error.value.param == "training_file"
+    assert "at least 10" in error.value.message
