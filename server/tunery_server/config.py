@@ -41,13 +41,19 @@ class Settings(BaseSettings):
     """Everything that an operator can set. Immutable once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     home: Path = Field(default_factory=default_home)
     """Data folder: records, files, adapters, the admin key, sockets."""
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8000, ge=1, le=65535)
+    """Port to listen on."""
     model: str = BUNDLED_MODEL
     """Base model: the bundled one, a local folder, or a hub id."""
     served_model_name: str | None = None
@@ -55,42 +61,60 @@ class Settings(BaseSettings):
     organization: str = "tunery"
     """Third part of ``ft:base:organization:suffix:id``."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the engine runs."""
     database_url: str | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
+    """SQLAlchemy URL of the record; by default SQLite in the data folder. No prefix."""
     redis_url: str | None = Field(
         default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
     )
+    """A Redis or Valkey of your own (``redis://``, ``rediss://``, ``unix://``). No prefix."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
 
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+    """Largest body of a request that is no upload."""
     max_file_bytes: int = Field(default=512 * 2**20, ge=1024)
+    """Largest uploaded file."""
     max_concurrent_requests: int = Field(default=64, ge=1)
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)
     """Requests that may wait for one of those places before the next is refused."""
     request_timeout_s: float = Field(default=600.0, gt=0)
+    """Longest that one inference request may take."""
     drain_timeout_s: float = Field(default=30.0, gt=0)
     """How long running streams may go on after SIGTERM."""
 
     trainer_threads: int | None = Field(default=None, ge=1)
     """CPU threads of a trainer; by default half the cores, so that chat goes on."""
     trainer_niceness: int = Field(default=10, ge=0, le=19)
+    """Priority of a trainer below everything else, as of ``nice``."""
     max_training_length: int | None = Field(default=None, ge=8)
     """Longest training example in tokens; by default max_model_len."""
     lease_s: float = Field(default=20.0, gt=0)
     """A worker that is silent for so long has lost its job."""
     max_attempts: int = Field(default=3, ge=1)
+    """Workers that a job may lose before it fails."""
 
     max_loras: int = Field(default=4, ge=1)
+    """Adapters in one batch of the engine."""
     max_cpu_loras: int = Field(default=64, ge=1)
+    """Adapters that the engine keeps in main memory."""
     max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    """Highest rank that the engine serves; a higher one costs every adapter memory and time."""
     max_model_len: int = Field(default=2048, ge=16)
+    """Longest prompt and answer together, in tokens."""
     max_num_seqs: int | None = Field(default=None, ge=1)
+    """Requests in one batch of the engine; by default vLLM's choice."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of the engine's weights and activations."""
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    """Share of a GPU's memory for the engine; leave room for the trainer."""
     tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share one engine."""
     tool_call_parser: str = "hermes"
+    """How the base model writes tool calls."""
     kv_cache_memory_bytes: int | None = Field(default=None, ge=2**20)
     """Room for the KV cache; by default vLLM's own choice on CUDA and 1 GiB on CPU."""
 
