@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Type of the engine's weights and activations."""
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
-    """Share of a GPU's memory for the engine; leave room for the trainer."""
+    """Share of a GPU's memory for the engine; by default 0.6, the rest is the trainer's."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share one engine."""
     tool_call_parser: str = "hermes"

@@ -9,6 +9,9 @@ from tunery_server.telemetry.logging import get_logger
 
 _CPU_KV_CACHE_BYTES = 2**30
 
+_CUDA_SHARE = 0.6
+"""Of the GPU's memory: the rest is the trainer's."""
+
 _STRIPPED_PREFIXES = ("VLLM_", "TUNERY_", "DATABASE_URL", "REDIS_URL", "OPENAI_")
 """The engine sees no setting that could open a door in it, and no secret of ours."""
 
@@ -27,7 +30,7 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         "--tensor-parallel-size": settings.tensor_parallel_size,
         "--tool-call-parser": settings.tool_call_parser,
         "--max-num-seqs": settings.max_num_seqs,
-        "--gpu-memory-utilization": settings.gpu_memory_utilization,
+        "--gpu-memory-utilization": _cuda_share(settings, device),
         "--kv-cache-memory-bytes": _kv_cache_bytes(settings, device),
         "--shutdown-timeout": int(settings.drain_timeout_s),
     }
@@ -55,6 +58,12 @@ def _kv_cache_bytes(settings: Settings, device: str) -> int | None:
     if settings.kv_cache_memory_bytes is not None or device != "cpu":
         return settings.kv_cache_memory_bytes
     return _CPU_KV_CACHE_BYTES
+
+
+def _cuda_share(settings: Settings, device: str) -> float | None:
+    if settings.gpu_memory_utilization is not None or device != "cuda":
+        return settings.gpu_memory_utilization
+    return _CUDA_SHARE
 
 
 def detect_device(settings: Settings) -> str:

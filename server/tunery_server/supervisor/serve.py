@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from tunery_server.telemetry.logging import configure, get_logger
 log = get_logger(__name__)
 
 _VALKEY_WAIT_S = 20.0
+_GATEWAY_WAIT_S = 60.0
 _POLL_S = 0.02
 _GRACE_S = 10.0
 _TRAINER_GRACE_S = 75.0
@@ -34,8 +36,9 @@ _TRAINER_GRACE_S = 75.0
 def run(settings: Settings, engine_arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     configure(settings.log_level, process="serve")
-    for socket in (settings.valkey_socket, settings.engine_socket):
-        check_socket_path(socket)
+    for path in (settings.valkey_socket, settings.engine_socket):
+        check_socket_path(path)
+    _check_port(settings)
     fresh = prepare(settings)
     lock = hold_alone(settings.home / "valkey")
     try:
@@ -44,12 +47,24 @@ def run(settings: Settings, engine_arguments: Sequence[str]) -> None:
         os.close(lock)
 
 
+def _check_port(settings: Settings) -> None:
+    """Raises ConfigError when the gateway could not listen."""
+    try:
+        socket.create_server((settings.host, settings.port)).close()
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}). "
+            "Set TUNERY_PORT, or stop what listens there."
+        ) from error
+
+
 class _Server:
     def __init__(self, settings: Settings, engine_arguments: Sequence[str]) -> None:
         self._settings = settings
         self._bundled_is_there = Path(settings.base_model_path).is_dir()
         self._engine_arguments = engine_arguments
         self._started_at = time.monotonic()
+        self._address = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
         self._running: list[Service] = []
         self._stopping = asyncio.Event()
 
@@ -70,6 +85,7 @@ class _Server:
             await self._start(self._valkey())
             await self._wait_for_valkey()
         await self._start(self._ours("gateway", stop_grace_s=self._settings.drain_timeout_s + 5))
+        await self._wait_for_gateway()
         banner.show(self._settings, fresh)
         if not await self._have_base_model():
             return
@@ -104,6 +120,17 @@ class _Server:
         if status != 0 and not self._stopping.is_set():
             raise ConfigError("The bundled base model could not be prepared; see above.")
         return not self._stopping.is_set()
+
+    async def _wait_for_gateway(self) -> None:
+        """The gateway's imports are quick when the engine's do not run beside them."""
+        deadline = time.monotonic() + _GATEWAY_WAIT_S
+        while time.monotonic() < deadline and not self._stopping.is_set():
+            try:
+                _, writer = await asyncio.open_connection(self._address, self._settings.port)
+                writer.close()
+                return
+            except OSError:
+                await asyncio.sleep(_POLL_S)
 
     async def _wait_for_valkey(self) -> None:
         client = redis.asyncio.Redis.from_url(self._settings.redis)
