@@ -30,6 +30,8 @@ def _functions(module: Path) -> Iterator[tuple[str, int]]:
 def test_a_module_is_small(module: Path) -> None:
     lines = len(module.read_text().splitlines())
     assert lines <= LONGEST_FILE, f"{lines} lines: give one of its nouns a file of its own"
+    if "migrations" in module.parts:
+        return  # a migration is a list of columns, and is frozen once it was released
     long = {name: length for name, length in _functions(module) if length > LONGEST_FUNCTION}
     assert not long, f"functions of more than {LONGEST_FUNCTION} lines: {long}"
 
