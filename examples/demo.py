@@ -183,7 +183,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     """Print a table on a terminal, else tab-separated lines under the title."""
     if not console.is_terminal:
         lines = ["\t".join(row) for row in rows]
-        console.print(f"\n{title}", *lines, sep="\n", markup=False)
+        print(f"\n{title}", *lines, sep="\n", flush=True)
         return
     table = Table(title=title, title_justify="left", show_header=any(columns), min_width=40)
     for column in columns:
@@ -210,9 +210,10 @@ def phase(name: str) -> Iterator[Stopwatch]:
     """Show that something is going on, and how long it took."""
     watch = Stopwatch()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    if not console.is_terminal:
+    idle = not console.is_terminal
+    if idle:
         console.print(f"{name} …", markup=False)
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=idle) as progress:
         progress.add_task(name, total=None)
         yield watch
     watch.stop()

@@ -16,7 +16,6 @@ from pathlib import Path
 import httpx2
 
 BUNDLED_MODEL = "smollm2-135m-instruct"
-DRAIN_S = 45.0
 _FOREIGN = ("OPENAI_", "TUNERY_", "DATABASE_URL", "REDIS_URL")
 """Settings that belong to another server."""
 
@@ -32,6 +31,8 @@ class OwnServer:
     process: subprocess.Popen[bytes]
     home: Path
     port: int
+    drain_s: float = 45.0
+    """How long it may take to end by itself."""
 
     @property
     def origin(self) -> str:
@@ -67,7 +68,7 @@ class OwnServer:
         """End it and all that it started: first asked, then killed."""
         self.process.terminate()
         try:
-            self.process.wait(DRAIN_S)
+            self.process.wait(self.drain_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -1,9 +1,12 @@
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .scripted_server import ScriptedServer, running
+
+sys.path.append(str(Path(__file__).parents[3] / "examples"))  # as for a program that lies there
 
 _VARIABLES = (
     "TUNERY_BASE_URL", "TUNERY_API_KEY", "TUNERY_HOME", "XDG_DATA_HOME", "OPENAI_BASE_URL",

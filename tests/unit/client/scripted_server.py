@@ -209,9 +209,9 @@ def _model(name: str, parent: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def running(server: ScriptedServer) -> Iterator[ScriptedServer]:
-    """Listen on a free loopback port until the block ends."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+def running(server: ScriptedServer, port: int = 0) -> Iterator[ScriptedServer]:
+    """Listen on a loopback port, by default a free one, until the block ends."""
+    listener = ThreadingHTTPServer(("127.0.0.1", port), _handler(server))
     server.url = f"http://127.0.0.1:{listener.server_port}/v1"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -2,11 +2,11 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ def test_without_its_libraries_the_command_says_what_to_install(tmp_path: Path) 
 
 
 class Terminal:
-    """A process on a terminal of its own."""
+    """A process on a terminal of its own. ``screen`` is all that it printed."""
 
     def __init__(self, *args: str, **env: str) -> None:
         self._fd, child = pty.openpty()
@@ -124,71 +124,103 @@ class Terminal:
         )  # fmt: skip
         os.close(child)
         self.screen = ""
+        self._read = 0
 
-    def read_until(self, text: str, deadline_s: float = 30) -> None:
-        end = time.monotonic() + deadline_s
-        while text not in self.screen:
-            assert time.monotonic() < end, self.screen
-            try:
-                self.screen += os.read(self._fd, 4096).decode(errors="replace")
-            except OSError as closed:  # the child is gone
-                raise AssertionError(self.screen) from closed
+    def read_until(self, text: str) -> None:
+        """Wait for ``text`` after all that was waited for so far."""
+        while (at := self.screen.find(text, self._read)) < 0:
+            assert self._more(), self.screen
+        self._read = at + len(text)
 
     def type(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
     def end(self) -> int:
-        while True:
-            try:
-                self.screen += os.read(self._fd, 4096).decode(errors="replace")
-            except OSError:
-                break
-        os.close(self._fd)
+        """Read what is left; the exit status."""
+        while self._more():
+            pass
         return self.process.wait(timeout=30)
 
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._fd)
 
-def test_a_terminal_shows_a_bar(reachable: ScriptedServer) -> None:
+    def _more(self, deadline_s: float = 60) -> bool:
+        ready, _, _ = select.select([self._fd], [], [], deadline_s)
+        assert ready, f"nothing more came: {self.screen!r}"
+        try:
+            piece = os.read(self._fd, 4096)
+        except OSError:  # the process is gone
+            return False
+        self.screen += piece.decode(errors="replace")
+        return True
+
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal() -> Iterator[Open]:
+    """Open terminals; no process on one outlives the test."""
+    opened: list[Terminal] = []
+
+    def open_terminal(*args: str, **env: str) -> Terminal:
+        opened.append(Terminal(*args, **env))
+        return opened[-1]
+
+    yield open_terminal
+    for terminal in opened:
+        terminal.close()
+
+
+def test_a_terminal_shows_a_bar(terminal: Open, reachable: ScriptedServer) -> None:
     reachable.events = [event(1, "Validated [bold]200[/bold] rows"), step(1), step(2)]
     reachable.looks = [job("running", _events=2), job("succeeded")]
-    terminal = Terminal("jobs", "watch", "ftjob-1")
-    assert terminal.end() == 0
-    assert "Validated [bold]200[/bold] rows" in terminal.screen
-    assert "step 2/2  loss 0.750  310 tokens/s  1:05 left" in terminal.screen
-    assert f"succeeded: {TUNED}" in terminal.screen
-    assert "\x1b[" in terminal.screen
+    screen = terminal("jobs", "watch", "ftjob-1")
+    assert screen.end() == 0
+    assert "Validated [bold]200[/bold] rows" in screen.screen
+    assert "step 2/2  loss 0.750  310 tokens/s  1:05 left" in screen.screen
+    assert f"succeeded: {TUNED}" in screen.screen
+    assert "\x1b[" in screen.screen
 
 
-def test_a_terminal_shows_tables_without_colour_if_asked(reachable: ScriptedServer) -> None:
-    terminal = Terminal("models", "list", NO_COLOR="1")
-    assert terminal.end() == 0
-    assert "MODEL" in terminal.screen
-    assert "\x1b[3" not in terminal.screen
+def test_a_terminal_shows_tables_without_colour_if_asked(
+    terminal: Open, reachable: ScriptedServer
+) -> None:
+    screen = terminal("models", "list", NO_COLOR="1")
+    assert screen.end() == 0
+    assert "MODEL" in screen.screen
+    assert "\x1b[3" not in screen.screen
 
 
-def test_ctrl_c_detaches_and_says_how_to_come_back(reachable: ScriptedServer) -> None:
+def test_ctrl_c_detaches_and_says_how_to_come_back(
+    terminal: Open, reachable: ScriptedServer
+) -> None:
     reachable.events = [step(1)]
     reachable.looks = [job("running")]
-    terminal = Terminal("jobs", "watch", "ftjob-1")
-    terminal.read_until("step 1/2")
-    terminal.process.send_signal(signal.SIGINT)
-    assert terminal.end() == 130
-    assert "tunery jobs watch ftjob-1" in terminal.screen
-    assert "Traceback" not in terminal.screen
+    screen = terminal("jobs", "watch", "ftjob-1")
+    screen.read_until("step 1/2")
+    screen.process.send_signal(signal.SIGINT)
+    assert screen.end() == 130
+    assert "tunery jobs watch ftjob-1" in screen.screen
+    assert "Traceback" not in screen.screen
     assert not reachable.asked("POST", "/v1/fine_tuning/jobs/ftjob-1/cancel")
 
 
-def test_a_conversation_keeps_its_turns_until_reset(reachable: ScriptedServer) -> None:
+def test_a_conversation_keeps_its_turns_until_reset(
+    terminal: Open, reachable: ScriptedServer
+) -> None:
     chat = ("POST", "/v1/chat/completions")
     reachable.replies[chat] = chat_stream("Ahoy", " there")
-    terminal = Terminal("chat", "--system", "Be brief")
+    screen = terminal("chat", "--system", "Be brief")
     for line in ("One", "Two", "/reset", "Three"):
-        terminal.read_until("> ")
-        terminal.screen = ""
-        terminal.type(f"{line}\n")
-    terminal.read_until("Ahoy there")
-    terminal.read_until("> ")
-    terminal.type("\x04")
-    assert terminal.end() == 0
+        screen.read_until("> ")
+        screen.type(f"{line}\n")
+    screen.read_until("Ahoy there")
+    screen.read_until("> ")
+    screen.type("\x04")
+    assert screen.end() == 0
     sent = [[m["content"] for m in call.json["messages"]] for call in reachable.asked(*chat)]
     assert sent == [
         ["Be brief", "One"],
@@ -197,17 +229,18 @@ def test_a_conversation_keeps_its_turns_until_reset(reachable: ScriptedServer) -
     ]
 
 
-def test_a_turn_that_fails_is_taken_back(reachable: ScriptedServer) -> None:
+def test_a_turn_that_fails_is_taken_back(terminal: Open, reachable: ScriptedServer) -> None:
     chat = ("POST", "/v1/chat/completions")
     reachable.replies[chat] = chat_stream("Hel", end="")
-    terminal = Terminal("chat")
-    terminal.read_until("> ")
-    terminal.type("One\n")
-    terminal.read_until("Error: the stream ended early")
+    screen = terminal("chat")
+    screen.read_until("> ")
+    screen.type("One\n")
+    screen.read_until("Error: the stream ended early")
     reachable.replies[chat] = chat_stream("Hello")
-    terminal.read_until("> ")
-    terminal.type("Two\n")
-    terminal.read_until("Hello")
-    terminal.type("\x04")
-    assert terminal.end() == 0
+    screen.read_until("> ")
+    screen.type("Two\n")
+    screen.read_until("Hello")
+    screen.read_until("> ")
+    screen.type("\x04")
+    assert screen.end() == 0
     assert [m["content"] for m in reachable.asked(*chat)[-1].json["messages"]] == ["Two"]

@@ -58,7 +58,8 @@ class CommandGroup(TyperGroup):
 
 
 def _found() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    """By name; of two, the one that comes first on ``sys.path``, as with modules."""
+    return {entry.name: entry for entry in reversed(list(entry_points(group=GROUP)))}
 
 
 def _load(entry: EntryPoint) -> Any:
