@@ -88,11 +88,10 @@ class Tunery(OpenAI):
         body = job_body(**recipe)
         training = source(training_file)
         validation = source(validation_file) if validation_file else None
+        body["training_file"] = self._file_id(training)
         if validation:
             body["validation_file"] = self._file_id(validation)
-        return self.fine_tuning.jobs.create(
-            model=model or self.base_model(), training_file=self._file_id(training), **body
-        )
+        return self.fine_tuning.jobs.create(model=model or self.base_model(), **body)
 
     def wait(
         self,
@@ -186,13 +185,10 @@ class AsyncTunery(AsyncOpenAI):
         body = job_body(**recipe)
         training = source(training_file)
         validation = source(validation_file) if validation_file else None
+        body["training_file"] = await self._file_id(training)
         if validation:
             body["validation_file"] = await self._file_id(validation)
-        return await self.fine_tuning.jobs.create(
-            model=model or await self.base_model(),
-            training_file=await self._file_id(training),
-            **body,
-        )
+        return await self.fine_tuning.jobs.create(model=model or await self.base_model(), **body)
 
     async def wait(
         self,

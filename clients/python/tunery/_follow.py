@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from openai import APIConnectionError, AsyncOpenAI, InternalServerError, OpenAI
+from openai import APIConnectionError, AsyncOpenAI, InternalServerError, OpenAI, RateLimitError
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from ._errors import FineTuneTimeout
 from ._fine_tune import TERMINAL, model_of
 
 _PAGE = 100
-_OUTAGE = (APIConnectionError, InternalServerError)
-"""What a server gives while it restarts. The job outlives a restart, so the wait does too."""
+_OUTAGE = (APIConnectionError, InternalServerError, RateLimitError)
+"""What a server gives while it restarts or is crowded. The job outlives that; so does the wait."""
 
 
 @dataclass(frozen=True)
