@@ -1,0 +1,75 @@
+"""Which examples train together, in which order, and how many go through the model at once."""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from tunery_adapters.training.data import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The order of a job, a pure function of its seed: a step's number is all that need be kept."""
+
+    examples: int
+    batch_size: int
+    n_epochs: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps an epoch; the last one may be short."""
+        return ceil(self.examples / self.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole job."""
+        return self.steps_per_epoch * self.n_epochs
+
+    def batch(self, step: int) -> list[int]:
+        """Return the indices of the examples of step ``step``, counted from 0."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = list(range(self.examples))
+        random.Random(f"{self.seed}:{epoch}").shuffle(order)  # noqa: S311 (an order, no secret)
+        first = position * self.batch_size
+        return order[first : first + self.batch_size]
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether ``step`` finished steps are a whole number of epochs, and not none."""
+        return step > 0 and step % self.steps_per_epoch == 0
+
+
+@dataclass(frozen=True, slots=True)
+class PassLimits:
+    """How much one forward pass may hold. A single example always passes."""
+
+    tokens: int
+    """Sequences times the longest of them: what attention holds."""
+    predictions: int
+    """Positions with logits, each as wide as the vocabulary."""
+    sequences: int | None = None
+
+
+def passes(examples: Iterable[Example], limits: PassLimits) -> Iterator[list[Example]]:
+    """Split a batch into forward passes of like lengths; their gradients add up to the batch's."""
+    group: list[Example] = []
+    for example in sorted(examples, key=_length):
+        if group and not _fits([*group, example], limits):
+            yield group
+            group = []
+        group.append(example)
+    if group:
+        yield group
+
+
+def _fits(group: Sequence[Example], limits: PassLimits) -> bool:
+    return (
+        len(group) * len(group[-1].ids) <= limits.tokens
+        and sum(example.trained_tokens for example in group) <= limits.predictions
+        and (limits.sequences is None or len(group) <= limits.sequences)
+    )
+
+
+def _length(example: Example) -> int:
+    return len(example.ids)

@@ -1,0 +1,79 @@
+"""Chat messages as the base model sees them: the same text and the same tokens as at inference.
+
+The engine hands messages to the model's own chat template in the form made here, renders text,
+and tokenises it without adding special tokens (vLLM 0.32, renderers/chat_utils.py and
+renderers/hf.py, content format ``string``).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from transformers import PreTrainedTokenizerBase
+
+Message: TypeAlias = Mapping[str, Any]
+Tools: TypeAlias = Sequence[Mapping[str, Any]] | None
+
+
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Tools = None
+) -> list[int]:
+    """Return the token ids that the model is given before it generates its answer."""
+    return encode(tokenizer, render(tokenizer, messages, tools, add_generation_prompt=True))
+
+
+def render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    tools: Tools = None,
+    *,
+    add_generation_prompt: bool,
+) -> str:
+    """Render OpenAI-shaped messages by the model's chat template."""
+    text = tokenizer.apply_chat_template(
+        [_as_rendered(message) for message in messages],
+        tools=[_tool(tool) for tool in tools] if tools else None,
+        add_generation_prompt=add_generation_prompt,
+        tokenize=False,
+    )
+    return str(text)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokenise rendered text; the template has written every special token already."""
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def _as_rendered(message: Message) -> dict[str, Any]:
+    rendered = {"role": message["role"], "content": _text(message.get("content"))}
+    if calls := message.get("tool_calls"):
+        rendered["tool_calls"] = [_tool_call(call) for call in calls]
+    for key in ("name", "tool_call_id"):
+        if isinstance(message.get(key), str):
+            rendered[key] = message[key]
+    return rendered
+
+
+def _text(content: Any) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content)
+
+
+def _tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    arguments = function.get("arguments") or {}
+    if isinstance(arguments, str):
+        arguments = json.loads(arguments)
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    # The engine's own types fill in these keys, in this order, before a template prints them.
+    function = tool["function"]
+    described = {key: function.get(key) for key in ("name", "description", "parameters")}
+    if function.get("strict") is not None:
+        described["strict"] = function["strict"]
+    return {"type": "function", "function": described}

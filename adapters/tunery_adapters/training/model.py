@@ -1,0 +1,161 @@
+"""The base model, frozen, with a fresh LoRA attached; and its tokenizer."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from tunery_adapters.spec import LINEAR_MODULES, LoraSpec
+from tunery_adapters.training.failures import InvalidModelError
+from tunery_adapters.training.packing import ATTENTION
+
+_PLAIN_LAYERS = {"full_attention", "sliding_attention"}
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Where and in what numbers the frozen base computes; the LoRA itself is always float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def here(cls) -> "Precision":
+        """bfloat16 on CUDA; float32 on a CPU.
+
+        On a CPU with avx512_bf16 bfloat16 trains about 1.2 times as fast and on one without it
+        several times slower, so float32, which is also the more exact, is the better default.
+        """
+        if torch.cuda.is_available():
+            return cls(torch.device("cuda"), torch.bfloat16)
+        return cls(torch.device("cpu"), torch.float32)
+
+    @classmethod
+    def named(cls, dtype: str) -> "Precision":
+        """Return the dtype that a checkpoint was made with, on this machine's device."""
+        return cls(cls.here().device, getattr(torch, dtype))
+
+    @property
+    def dtype_name(self) -> str:
+        """torch's name without its prefix, such as ``float32``."""
+        return str(self.dtype).removeprefix("torch.")
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Load the base model's tokenizer; it must carry a chat template."""
+    _refuse_remote_code(path)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **_source(path))
+    if not tokenizer.chat_template:
+        raise InvalidModelError("The base model has no chat template; train a chat model.", "model")
+    return tokenizer
+
+
+def load_model(path: str, lora: LoraSpec, precision: Precision, *, max_length: int) -> PeftModel:
+    """Load the base and attach the LoRA, initialised by torch's global generator.
+
+    Raises InvalidModelError when the LoRA targets what is no linear layer of the base.
+    """
+    _refuse_remote_code(path)
+    config = AutoConfig.from_pretrained(path, **_source(path))
+    kwargs: dict[str, Any] = {"dtype": precision.dtype, "use_safetensors": True, **_source(path)}
+    if can_pack(config, max_length):
+        kwargs["attn_implementation"] = ATTENTION
+    if lora.quantization == "nf4":
+        kwargs["quantization_config"] = _nf4(precision)
+    if precision.device.type == "cuda":
+        kwargs["device_map"] = {"": precision.device}
+    base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, **kwargs)
+    _check_targets(base, lora)
+    model: PeftModel = get_peft_model(base, _lora_config(lora))
+    return model
+
+
+def can_pack(config: PreTrainedConfig, max_length: int) -> bool:
+    """Whether the model's attention is plain causal attention at these lengths.
+
+    Others (recurrent layers, soft-capped scores, a window shorter than the examples) train one
+    sequence a pass with their own attention.
+    """
+    text = config.get_text_config()
+    window = getattr(text, "sliding_window", None)
+    return (
+        set(getattr(text, "layer_types", None) or ()) <= _PLAIN_LAYERS
+        and (window is None or window >= max_length)
+        and getattr(text, "attn_logit_softcapping", None) is None
+        and text.model_type not in ("gpt_oss",)  # its attention sinks are learnt scores
+        and _supports_attention_functions(config)
+    )
+
+
+def is_packing(model: PeftModel) -> bool:
+    """Whether the model was loaded with packed attention."""
+    return bool(model.config._attn_implementation == ATTENTION)
+
+
+def _supports_attention_functions(config: PreTrainedConfig) -> bool:
+    architecture = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    return bool(getattr(architecture, "_supports_attention_backend", False))
+
+
+def _source(path: str) -> dict[str, Any]:
+    return {"trust_remote_code": False, "local_files_only": Path(path).is_dir()}
+
+
+def _refuse_remote_code(path: str) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        file = Path(path) / name
+        if file.is_file() and "auto_map" in json.loads(file.read_bytes()):
+            raise InvalidModelError("The base model needs code of its own to run.", "model")
+
+
+def _nf4(precision: Precision) -> BitsAndBytesConfig:
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision.dtype,
+    )
+
+
+def _lora_config(lora: LoraSpec) -> LoraConfig:
+    every = lora.target_modules == LINEAR_MODULES
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # any number will do
+        lora_dropout=lora.dropout,
+        target_modules=LINEAR_MODULES if every else list(lora.target_modules),
+    )
+
+
+def _check_targets(base: PreTrainedModel, lora: LoraSpec) -> None:
+    if lora.target_modules == LINEAR_MODULES:
+        return
+    known = set(_linear_names(base))
+    unknown = sorted(set(lora.target_modules) - known)
+    if unknown:
+        raise InvalidModelError(
+            f"{', '.join(unknown)}: not a linear layer of the base model, which has "
+            f"{', '.join(sorted(known))}.",
+            "lora.target_modules",
+        )
+
+
+def _linear_names(base: PreTrainedModel) -> Iterator[str]:
+    head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+    for name, module in base.named_modules():
+        if isinstance(module, torch.nn.Linear) and module is not head:
+            yield name.rpartition(".")[2]
