@@ -64,13 +64,13 @@ def engine(context: typer.Context) -> None:
     """Become the engine. What follows ``--`` goes to it as it is."""
     with _told_apart():
         from tunery_server.engine import command  # noqa: PLC0415 - slow to import
-        from tunery_server.supervisor.home import new_engine_key, prepare  # noqa: PLC0415
+        from tunery_server.supervisor.home import prepare_engine, prepare  # noqa: PLC0415
 
         settings = _settings()
         prepare(settings)
         words = command.engine_command(settings, command.detect_device(settings), context.args)
         os.execve(  # noqa: S606 - our own command line
-            words[0], words, command.engine_environment(os.environ, new_engine_key(settings))
+            words[0], words, command.engine_environment(os.environ, prepare_engine(settings))
         )
 
 

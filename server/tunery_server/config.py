@@ -6,10 +6,11 @@ listed here is refused, whether it comes from the environment or from the file.
 """
 
 import os
+import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -32,9 +33,13 @@ UNPREFIXED = frozenset({"database_url", "redis_url"})
 def default_home() -> Path:
     """``$TUNERY_HOME``, else ``$XDG_DATA_HOME/tunery``, else ``~/.local/share/tunery``."""
     if home := os.environ.get("TUNERY_HOME"):
-        return Path(home).expanduser().absolute()
+        return _absolute(Path(home))
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return (Path(data) / "tunery").expanduser().absolute()
+    return _absolute(Path(data) / "tunery")
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
 class Settings(BaseSettings):
@@ -48,7 +53,7 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    home: Path = Field(default_factory=default_home)
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=default_home)
     """Data folder: records, files, adapters, the admin key, sockets."""
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -196,6 +201,8 @@ def read_settings(**overrides: Any) -> Settings:
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
         )
         raise ConfigError(f"Cannot read the settings: {problems}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"Cannot read {default_home() / 'tunery.toml'}: {error}.") from error
 
 
 def _refuse_unknown_variables() -> None:

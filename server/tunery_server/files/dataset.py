@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from tunery_server.files.chat_rows import ChatRow
 MAX_LINE_BYTES = 2**20
 MAX_LINES = 1_000_000
 _SHOWN = 10
+_READ_BYTES = MAX_LINE_BYTES + len(b"\r\n")
 
 
 def count_examples(path: Path) -> int:
@@ -40,13 +42,21 @@ def _lines(path: Path) -> Iterator[bytes]:
     """Lines without their end; blank lines at the very end do not count."""
     blank = 0
     with path.open("rb") as file:
-        while line := file.readline(MAX_LINE_BYTES + 2):
+        while line := file.readline(_READ_BYTES):
+            if len(line) == _READ_BYTES:
+                _skip_line(file, line)
             if not line.strip():
                 blank += 1
                 continue
             yield from (b"" for _ in range(blank))
             blank = 0
             yield line.rstrip(b"\r\n")
+
+
+def _skip_line(file: BinaryIO, piece: bytes) -> None:
+    """Go to the end of a line that is too long, so that the next one has its right number."""
+    while piece and not piece.endswith(b"\n"):
+        piece = file.readline(_READ_BYTES)
 
 
 def _fault(line: bytes) -> str | None:
@@ -69,9 +79,11 @@ def _fault(line: bytes) -> str | None:
 
 def _reason(error: ValidationError) -> str:
     """The first fault as ``field: reason``, without the value, which is the tenant's data."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "union_tag_invalid":
+        reason = f"role must be one of {first['ctx']['expected_tags']}"
     return f"{field}: {reason}" if field else reason
 
 

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from tunery_adapters.store import AdapterStore
 
 from tunery_server.config import Settings
+from tunery_server.engine.contract import Engine
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
@@ -40,14 +41,15 @@ from tunery_server.telemetry.logging import configure
 _FORM_OVERHEAD_BYTES = 2**16
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The gateway as an ASGI app, on a database that is up to date."""
+def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+    """The gateway as an ASGI app, on a database that is up to date; by default with vLLM."""
     database = Database(settings.database)
-    engine = VllmEngine(
+    vllm = VllmEngine(
         settings.engine_socket,
         settings.engine_key_file.read_text,
         request_timeout_s=settings.request_timeout_s,
     )
+    engine = engine or vllm
     services = _services(settings, database, engine)
 
     @contextlib.asynccontextmanager
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
         yield
         watching.cancel()
-        await engine.close()
+        await vllm.close()
         database.close()
 
     app = FastAPI(
@@ -90,7 +92,7 @@ def run(settings: Settings) -> None:
     )
 
 
-def _services(settings: Settings, database: Database, engine: VllmEngine) -> Services:
+def _services(settings: Settings, database: Database, engine: Engine) -> Services:
     registry, records, job_records = SqlAdapters(database), SqlFiles(database), SqlJobs(database)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)

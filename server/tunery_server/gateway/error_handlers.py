@@ -1,9 +1,9 @@
 """The only place that writes an error body: ``{"error": {message, type, param, code}}``."""
 
+import json
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -65,15 +65,14 @@ def install(app: FastAPI) -> None:
 def error_body(
     message: str, *, status: HTTPStatus, code: str | None = None, param: str | None = None
 ) -> bytes:
-    """The body as ASCII JSON."""
+    """The body as ASCII JSON, whatever characters the client sent."""
     error = {
         "message": message,
         "type": _TYPES.get(status, "invalid_request_error"),
         "param": param,
         "code": code,
     }
-    text = orjson.dumps({"error": error}).decode()
-    return "".join(c if c.isascii() else f"\\u{ord(c):04x}" for c in text).encode("ascii")
+    return json.dumps({"error": error}, separators=(",", ":")).encode("ascii")
 
 
 def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:

@@ -4,6 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,8 @@ from tunery_server.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"^[\w-]{1,64}$", re.ASCII)
+_CLIENT_GONE = 499
+"""As nginx counts a client that did not wait for the answer."""
 _METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
 
 
@@ -31,7 +34,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = self._timer(), 499
+        started, status = self._timer(), _CLIENT_GONE
         request_id = _request_id(Headers(scope=scope))
 
         async def observing_send(message: Message) -> None:
@@ -46,6 +49,9 @@ class Observed:
                 await self._app(scope, receive, observing_send)
             except ClientGone:
                 pass
+            except Exception:
+                status = HTTPStatus.INTERNAL_SERVER_ERROR
+                raise
             finally:
                 self._record(scope, status, self._timer() - started)
 

@@ -36,6 +36,9 @@ CODES = {
 """From pydantic's error types to OpenAI's codes; types that end in ``_type`` are ``invalid_type``,
 and bounds depend on the kind of number."""
 
+_OTHER_ALTERNATIVE = ("_type", "literal_error")
+"""Ends of the error types that only say that the value is meant for another part of a union."""
+
 _ABOVE = {"less_than", "less_than_equal"}
 _BELOW = {"greater_than", "greater_than_equal"}
 
@@ -73,7 +76,11 @@ def _problem(error: ValidationError, body: Any) -> InvalidRequest:
     """Of several errors, the one that got furthest: in a union, the alternative that fits best."""
     details = max(
         error.errors(include_url=False, include_input=True),
-        key=lambda item: (item["type"] == "extra_forbidden", len(item["loc"])),
+        key=lambda item: (
+            item["type"] == "extra_forbidden",
+            len(item["loc"]),
+            not item["type"].endswith(_OTHER_ALTERNATIVE),
+        ),
     )
     param = _path(details["loc"], body)
     reason = details["msg"].removeprefix("Value error, ")

@@ -55,8 +55,10 @@ async def event_stream(request: Request, source: AsyncGenerator[bytes, None]) ->
     """
     try:
         first = await until_gone(request.receive, anext(source))
-    except BaseException:
+    except BaseException as error:
         await source.aclose()
+        if isinstance(error, StreamCut):
+            raise EngineUnavailable("The engine went away before the answer.") from error
         raise
     return EventStream(first, source)
 

@@ -1,10 +1,11 @@
 """A client's wishes on fine-tuning jobs: create, look up, cancel."""
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from tunery_server.errors import InvalidRequest, NotFound
+from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.request import (
     AUTO_LEARNING_RATE_MULTIPLIER,
@@ -60,7 +61,8 @@ class JobService:
         self._jobs.add(job)
         self._note(job.id, f"Created fine-tuning job: {job.id}")
         self._note(job.id, "Files are valid, the job is waiting for a worker")
-        self._queue.enqueue(job.id, created_at=job.created_at)
+        with contextlib.suppress(QueueUnavailable):
+            self._queue.enqueue(job.id, created_at=job.created_at)
         return job
 
     def get(self, tenant_id: str, job_id: str) -> Job:
@@ -94,7 +96,8 @@ class JobService:
         if cancelled is None:
             return self._already_ended(self.get(tenant_id, job_id))
         self._note(job.id, "The job was cancelled")
-        self._queue.remove(job.id)
+        with contextlib.suppress(QueueUnavailable):
+            self._queue.remove(job.id)
         return cancelled
 
     def events(
@@ -112,8 +115,12 @@ class JobService:
         return _known(self._history.checkpoints(job.id, after=after, limit=limit))
 
     def queue_positions(self) -> dict[str, int]:
-        """Place in line of every waiting job, 1 for the next one."""
-        return {job_id: place for place, job_id in enumerate(self._queue.waiting(), start=1)}
+        """Place in line of every waiting job, 1 for the next one; empty without a queue."""
+        try:
+            waiting = self._queue.waiting()
+        except QueueUnavailable:
+            return {}
+        return {job_id: place for place, job_id in enumerate(waiting, start=1)}
 
     def count_by_status(self) -> dict[str, int]:
         """How many jobs of all tenants are in each state."""

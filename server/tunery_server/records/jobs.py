@@ -86,7 +86,7 @@ class SqlJobs:
         job_id: str,
         *,
         allowed: Collection[JobStatus],
-        attempt: int | None = None,
+        in_attempt: int | None = None,
         **values: Any,
     ) -> Job | None:
         """Set ``values`` if the job is in an ``allowed`` state and, when given, in that attempt.
@@ -94,8 +94,8 @@ class SqlJobs:
         Returns the job as it is now, or None when the condition did not hold and nothing changed.
         """
         condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
-        if attempt is not None:
-            condition.append(jobs.c.attempt == attempt)
+        if in_attempt is not None:
+            condition.append(jobs.c.attempt == in_attempt)
         with self._database.writing() as connection:
             changed = connection.execute(update(jobs).where(*condition).values(**values))
             if changed.rowcount != 1:
@@ -104,10 +104,11 @@ class SqlJobs:
         return _job(row)
 
     def count_by_status(self) -> dict[str, int]:
-        """How many jobs are in each state, over all tenants."""
+        """How many jobs are in each state, over all tenants; a state without jobs is there, too."""
         query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
         with self._database.reading() as connection:
-            return {row.status: row[1] for row in connection.execute(query)}
+            counted = {row.status: row[1] for row in connection.execute(query)}
+        return {str(status): counted.get(status, 0) for status in JobStatus}
 
 
 def _job(row: RowMapping) -> Job:

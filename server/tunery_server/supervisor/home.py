@@ -33,8 +33,12 @@ def prepare(settings: Settings) -> bool:
         database.close()
 
 
-def new_engine_key(settings: Settings) -> str:
-    """A fresh key between us and the engine, in a file that only this user reads."""
+def prepare_engine(settings: Settings) -> str:
+    """A fresh key between us and the engine, in a file that only this user reads.
+
+    The socket of an engine that was killed is removed, for vLLM does not.
+    """
+    settings.engine_socket.unlink(missing_ok=True)
     key = secrets.token_urlsafe(32)
     _write_private(settings.engine_key_file, key)
     return key

@@ -67,18 +67,20 @@ class Service:
         if self._task is not None:
             await self._task
 
-    async def _spawn(self) -> None:
+    async def _spawn(self) -> Process:
         with contextlib.ExitStack() as stack:
             output = None
             if self._spec.log_file is not None:
                 output = stack.enter_context(self._spec.log_file.open("ab"))
-            self._process = await child.start(
+            process = await child.start(
                 list(self._spec.command),
                 self._spec.environment(),
                 stdout=output,
                 stderr=output,
                 death_signal=self._spec.death_signal,
             )
+        self._process = process
+        return process
 
     async def _watch(self) -> None:
         delay_s = _FIRST_DELAY_S
@@ -97,4 +99,6 @@ class Service:
             if self._stopping.is_set():
                 return
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
-            await self._spawn()
+            process = await self._spawn()
+            if self._stopping.is_set():  # stop() came while there was nothing to stop
+                await child.stop(process, grace_s=self._spec.stop_grace_s)

@@ -71,7 +71,7 @@ class Reconciler:
 
     def _change(self, job: Job, **values: object) -> bool:
         changed = self._jobs.change(
-            job.id, allowed={JobStatus.RUNNING}, attempt=job.attempt, **values
+            job.id, allowed={JobStatus.RUNNING}, in_attempt=job.attempt, **values
         )
         return changed is not None
 

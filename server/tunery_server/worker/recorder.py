@@ -50,7 +50,7 @@ class Recorder:
     def write(self, **values: Any) -> Job:
         """Change the job. Raises LeaseLost."""
         job = self._jobs.change(
-            self.job.id, allowed={JobStatus.RUNNING}, attempt=self.job.attempt, **values
+            self.job.id, allowed={JobStatus.RUNNING}, in_attempt=self.job.attempt, **values
         )
         if job is None:
             raise LeaseLost("The job is no longer this worker's.")

@@ -1,8 +1,12 @@
 """What all wire types share."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+
+MAX_DEPTH = 32
+"""Levels of objects and arrays in a JSON schema."""
 
 
 class Request(BaseModel):
@@ -25,6 +29,25 @@ def _no_nul(text: str) -> str:
 
 PlainText = Annotated[str, AfterValidator(_no_nul)]
 """Text that may become part of a record."""
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+    if level:
+        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]
+"""Free-form JSON, shallow enough for every parser that it passes."""
 
 
 class Deleted(Answer):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tunery_server.gateway.protocol.base import Request
+from tunery_server.gateway.protocol.base import JsonObject, Request
 from tunery_server.gateway.protocol.sampling import MAX_TOP_LOGPROBS, Ignored, Sampling
 
 _NAME = r"^[a-zA-Z0-9_.-]{1,64}$"
@@ -79,7 +79,7 @@ class FunctionDefinition(Request):
 
     name: str = Field(pattern=_NAME)
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: JsonObject | None = None
     strict: bool | None = None
 
 
@@ -108,7 +108,7 @@ class JsonSchema(Request):
 
     name: str = Field(pattern=_NAME)
     description: str | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: JsonObject = Field(alias="schema")
     strict: bool | None = None
 
 

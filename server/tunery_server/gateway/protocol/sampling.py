@@ -13,6 +13,8 @@ MAX_LOGIT_BIAS = 300
 MAX_SEED = 2**63 - 1
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+_TokenId = Annotated[str, StringConstraints(pattern=r"^\d{1,7}$")]
+_Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
 class StreamOptions(Request):
@@ -30,10 +32,10 @@ class Sampling(Request):
 
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    logit_bias: dict[str, float] | None = Field(default=None, max_length=MAX_LOGIT_BIAS)
+    logit_bias: dict[_TokenId, _Bias] | None = Field(default=None, max_length=MAX_LOGIT_BIAS)
     n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
     seed: int | None = Field(default=None, ge=-MAX_SEED - 1, le=MAX_SEED)
-    stop: Stop | list[Stop] | None = Field(default=None, max_length=MAX_STOP_SEQUENCES)
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=-1, le=2**20)

@@ -1,13 +1,15 @@
 """``/v1/files``."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
 from tunery_server.errors import InvalidRequest, UnsupportedMediaType
 from tunery_server.gateway.auth import FILES, Principal
@@ -28,6 +30,7 @@ Caller = Annotated[Principal, Depends(scoped(FILES))]
 _FIELDS = frozenset({"purpose", "file", "expires_after[anchor]", "expires_after[seconds]"})
 _CHUNK_BYTES = 2**18
 _MAX_FILENAME = 255
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @router.post("")
@@ -90,13 +93,15 @@ class _form:
         self._request = request
 
     async def __aenter__(self) -> FormData:
-        media_type = self._request.headers.get("content-type", "")
-        if not media_type.lower().startswith("multipart/form-data"):
+        media_type, options = parse_options_header(self._request.headers.get("content-type"))
+        if media_type != b"multipart/form-data":
             raise UnsupportedMediaType("Send the file as multipart/form-data.")
+        if options.get(b"charset", b"utf-8").lower() != b"utf-8":
+            raise UnsupportedMediaType("Send the form in UTF-8.")
         try:
             form = await self._request.form(max_files=1, max_fields=len(_FIELDS))
-        except MultiPartException as error:
-            raise InvalidRequest(f"The form cannot be read: {error.message}") from None
+        except HTTPException as error:  # what Starlette makes of a MultiPartException
+            raise InvalidRequest(f"The form cannot be read: {error.detail}") from None
         if unknown := sorted(form.keys() - _FIELDS):
             raise InvalidRequest(
                 f"Unknown field: {unknown[0][:64]}.",
@@ -137,7 +142,7 @@ def _expiry(form: FormData) -> int | None:
             "expires_after[anchor]: must be created_at.", param="expires_after[anchor]"
         )
     text = str(seconds)
-    if not (text.isascii() and text.isdigit() and MIN_EXPIRY_S <= int(text[:9]) <= MAX_EXPIRY_S):
+    if not (_SECONDS.fullmatch(text) and MIN_EXPIRY_S <= int(text) <= MAX_EXPIRY_S):
         raise InvalidRequest(
             f"expires_after[seconds]: must be from {MIN_EXPIRY_S} to {MAX_EXPIRY_S}.",
             param="expires_after[seconds]",
