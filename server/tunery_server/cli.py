@@ -64,7 +64,7 @@ def engine(context: typer.Context) -> None:
     """Become the engine. What follows ``--`` goes to it as it is."""
     with _told_apart():
         from tunery_server.engine import command  # noqa: PLC0415 - slow to import
-        from tunery_server.supervisor.home import prepare_engine, prepare  # noqa: PLC0415
+        from tunery_server.supervisor.home import prepare, prepare_engine  # noqa: PLC0415
 
         settings = _settings()
         prepare(settings)

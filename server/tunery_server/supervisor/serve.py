@@ -18,7 +18,7 @@ from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.errors import ConfigError, EngineUnavailable
 from tunery_server.processes import child
 from tunery_server.supervisor import banner
-from tunery_server.supervisor.home import prepare_engine, prepare
+from tunery_server.supervisor.home import prepare, prepare_engine
 from tunery_server.supervisor.service import Service, Spec
 from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
 from tunery_server.telemetry.logging import configure, get_logger

@@ -93,7 +93,13 @@ class Service:
                 return
             if self._timer() - started > _STEADY_S:
                 delay_s = _FIRST_DELAY_S
-            log.warning("process ended", name=self._spec.name, status=status, again_in_s=delay_s)
+            log.warning(
+                "process ended",
+                name=self._spec.name,
+                status=status,
+                again_in_s=delay_s,
+                log=str(self._spec.log_file or "above"),
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
             if self._stopping.is_set():

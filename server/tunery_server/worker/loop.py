@@ -79,6 +79,10 @@ class Worker:
 
     async def _reconcile(self) -> None:
         while True:
-            with contextlib.suppress(QueueUnavailable):
+            try:
                 await asyncio.to_thread(self._reconciler.look)
+            except QueueUnavailable:
+                log.warning("the job queue does not answer")
+            except Exception:
+                log.exception("reconciling failed; it is tried again")
             await asyncio.sleep(2 * self._bench.renew_s)
