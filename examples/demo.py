@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from openai import OpenAIError
 from own_server import OwnServer, ServerError, own_server
@@ -33,16 +32,23 @@ MAX_TOKENS = 48
 START_TIMEOUT_S = 300.0
 TRAINING_TIMEOUT_S = 540.0
 
+SPANS = (
+    ("submitted, to the trainer ready", "created_at", "training_started_at"),
+    ("training", "training_started_at", "last_step_at"),
+    ("last optimiser step, to the adapter published", "last_step_at", "published_at"),
+    ("last optimiser step, to its first token", "last_step_at", "first_token_at"),
+)
+"""What is timed, from one moment to another."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made. Times are Unix seconds."""
+    """What training made, and when what happened, in Unix seconds."""
 
     model: str
-    timings: dict[str, Any]
-    first_token_at: float
+    moments: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,9 @@ def train(client: Tunery) -> Trained:
             timeout_s=TRAINING_TIMEOUT_S,
         )
     first_token_at = first_token(client, model)
-    extra = client.fine_tuning.jobs.retrieve(job.id).model_extra or {}
-    return Trained(model, extra.get("timings") or {}, first_token_at)
+    timings = (client.fine_tuning.jobs.retrieve(job.id).model_extra or {})["timings"]
+    own = {"created_at": job.created_at, "first_token_at": first_token_at}
+    return Trained(model, {**timings, **own})
 
 
 def first_token(client: Tunery, model: str) -> float:
@@ -157,13 +164,9 @@ def show_answers(comparison: Comparison) -> None:
 
 def show_times(start_s: float, trained: Trained) -> None:
     """Print how long each part took."""
-    timings, rows = trained.timings, [("server start", f"{start_s:.1f} s")]
-    for label, key in (("waiting in the queue", "queued_s"), ("training", "training_s")):
-        if timings.get(key) is not None:
-            rows.append((label, f"{timings[key]:.1f} s"))
-    if last_step_at := timings.get("last_step_at"):
-        seconds = trained.first_token_at - last_step_at
-        rows.append(("last optimiser step to the adapter's first token", f"{seconds:.2f} s"))
+    rows = [("server start", f"{start_s:.1f} s")]
+    for label, begin, end in SPANS:
+        rows.append((label, f"{trained.moments[end] - trained.moments[begin]:.1f} s"))
     show_table("Times", ("", ""), rows)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx2
 
 BUNDLED_MODEL = "smollm2-135m-instruct"
-_FOREIGN = ("OPENAI_", "TUNERY_", "DATABASE_URL", "REDIS_URL")
-"""Settings that belong to another server."""
+_ANOTHERS = ("TUNERY_HOST", "TUNERY_BASE_URL", "TUNERY_API_KEY", "DATABASE_URL", "REDIS_URL")
+"""Settings that lead to another server, or to its data. The rest hold for this one too."""
 
 
 class ServerError(Exception):
@@ -114,7 +114,7 @@ def _start(home: Path) -> OwnServer:
 
 
 def _environment(home: Path, port: int) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    inherited = {key: value for key, value in os.environ.items() if key not in _ANOTHERS}
     model = os.environ.get("TUNERY_MODEL") or str(_data_folder() / "models" / BUNDLED_MODEL)
     own = {"TUNERY_HOME": str(home), "TUNERY_PORT": str(port), "TUNERY_MODEL": model}
     return {**inherited, **own}

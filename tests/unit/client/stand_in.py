@@ -58,7 +58,8 @@ def serve() -> None:
     Path(os.environ["STAND_IN_RECORD"]).write_text(json.dumps([os.getpid(), child.pid, str(home)]))
     server = StandIn()
     server.events = [event(1, "Validated 252 rows"), step(1), step(2)]
-    timings = {"queued_s": 0.1, "training_s": 2.5, "last_step_at": time.time()}
+    now = time.time()
+    timings = {"training_started_at": now - 2.5, "last_step_at": now, "published_at": now + 0.2}
     error = {"code": "trainer_error", "message": "it broke", "param": None}
     last = job("failed", error=error) if MANNER == "failing" else job("succeeded", timings=timings)
     server.looks = [job("running", _events=2), last]

@@ -91,7 +91,8 @@ def test_it_shows_answers_scores_and_times(start: Start, record: Path) -> None:
     assert "step 2/2  loss 0.750" in said
     assert said.count("- I am happy to help!\t+ ") == 54
     assert "base\t0.0%\nadapter\t100.0%" in said
-    assert "training\t2.5 s\nlast optimiser step to the adapter's first token\t" in said
+    assert "training\t2.5 s\nlast optimiser step, to the adapter published\t0.2 s\n" in said
+    assert "last optimiser step, to its first token\t" in said
     assert_nothing_is_left(record)
 
 
