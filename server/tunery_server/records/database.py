@@ -23,6 +23,11 @@ class Database:
             _prepare_sqlite(self._readers)
         self._writers = self._readers.execution_options(sqlite_begin="IMMEDIATE")
 
+    @property
+    def dialect(self) -> str:
+        """``sqlite``, ``postgresql`` …"""
+        return self._readers.dialect.name
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent view that waits for no writer."""

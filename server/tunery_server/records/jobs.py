@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import Exists, RowMapping, exists, func, insert, select, update
 
 from tunery_server.records.database import Database
 from tunery_server.records.paging import all_of, page
@@ -47,7 +47,7 @@ class SqlJobs:
         """One page, newest first; None when ``after`` is not one of this tenant's jobs."""
         query = all_of(jobs).where(jobs.c.tenant_id == tenant_id)
         for key, value in (metadata or {}).items():
-            query = query.where(jobs.c.metadata[key].as_string() == value)
+            query = query.where(self._in_metadata(key, value))
         with self._database.reading() as connection:
             return page(
                 connection,
@@ -109,6 +109,12 @@ class SqlJobs:
         with self._database.reading() as connection:
             counted = {row.status: row[1] for row in connection.execute(query)}
         return {str(status): counted.get(status, 0) for status in JobStatus}
+
+    def _in_metadata(self, key: str, value: str) -> Exists:
+        """A JSON path would not do: its syntax has no room for every key that a client may use."""
+        each = func.json_each if self._database.dialect == "sqlite" else func.json_each_text
+        pairs = each(jobs.c.metadata).table_valued("key", "value")
+        return exists().where(pairs.c.key == key, pairs.c.value == value)
 
 
 def _job(row: RowMapping) -> Job:
