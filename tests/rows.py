@@ -1,0 +1,74 @@
+"""Rows of the record with every field filled, for tests that care about a few of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from tunery_server.ids import new_id
+from tunery_server.records.rows import Adapter, ApiKey, File, Job, JobStatus
+
+NOW = 1_800_000_000.0
+
+
+def a_job(**values: Any) -> Job:
+    job = Job(
+        id=new_id("ftjob-"),
+        tenant_id="acme",
+        status=JobStatus.QUEUED,
+        model="base",
+        training_file="file-training",
+        validation_file=None,
+        suffix="pirate",
+        seed=7,
+        hyperparameters={"n_epochs": 3, "batch_size": 2, "learning_rate_multiplier": 1.0},
+        lora={"rank": 8, "alpha": 16.0, "dropout": 0.0},
+        metadata=None,
+        created_at=NOW,
+    )
+    return replace(job, **values)
+
+
+def a_file(**values: Any) -> File:
+    file = File(
+        id=new_id("file-"),
+        tenant_id="acme",
+        filename="train.jsonl",
+        purpose="fine-tune",
+        bytes=100,
+        sha256="0" * 64,
+        created_at=NOW,
+        examples=20,
+    )
+    return replace(file, **values)
+
+
+def an_adapter(**values: Any) -> Adapter:
+    identity = new_id("")
+    adapter = Adapter(
+        model=f"ft:base:tunery::{identity}",
+        adapter_id=f"ad-{identity}",
+        version=1,
+        tenant_id="acme",
+        base_model="base",
+        job_id=f"ftjob-{identity}",
+        step=10,
+        rank=8,
+        alpha=16.0,
+        target_modules=("q_proj",),
+        bytes=1000,
+        sha256="0" * 64,
+        created_at=NOW,
+        metrics={"train_loss": 0.5},
+    )
+    return replace(adapter, **values)
+
+
+def a_key(**values: Any) -> ApiKey:
+    key = ApiKey(
+        id=new_id("key-"),
+        tenant_id="acme",
+        name="test",
+        digest=new_id(""),
+        scopes=("inference",),
+        created_at=NOW,
+    )
+    return replace(key, **values)
