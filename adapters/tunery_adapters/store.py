@@ -182,10 +182,13 @@ def _copy(source: Path, target: Path) -> None:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise InvalidAdapterError(f"{source.name} is missing", source.name) from error
-    with os.fdopen(descriptor, "rb") as reading, target.open("xb") as writing:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidAdapterError(f"{source.name} is not a file", source.name)
-        shutil.copyfileobj(reading, writing, _CHUNK_BYTES)
+        with open(descriptor, "rb", closefd=False) as reading, target.open("xb") as writing:
+            shutil.copyfileobj(reading, writing, _CHUNK_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _record(file: Path) -> FileRecord:
