@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -40,6 +40,11 @@ def default_home() -> Path:
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+def _number(value: Any) -> Any:
+    """The environment holds text, and a literal is not converted."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class Settings(BaseSettings):
@@ -106,7 +111,9 @@ class Settings(BaseSettings):
     """Adapters in one batch of the engine."""
     max_cpu_loras: int = Field(default=64, ge=1)
     """Adapters that the engine keeps in main memory."""
-    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    max_lora_rank: Annotated[
+        Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)
+    ] = 16
     """Highest rank that the engine serves; a higher one costs every adapter memory and time."""
     max_model_len: int = Field(default=2048, ge=16)
     """Longest prompt and answer together, in tokens."""
