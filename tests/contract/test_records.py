@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tunery_server.records.adapters import SqlAdapters
@@ -308,7 +309,7 @@ def listed(
     return None if page is None else [file.id for file in page.items]
 
 
-def pages(fetch: Callable[[str | None], Page[object] | None], *, by: str = "id") -> list[str]:
+def pages(fetch: Callable[[str | None], Page[Any] | None], *, by: str = "id") -> list[str]:
     """The names of all items, fetched page after page as a client does."""
     found: list[str] = []
     while True:

@@ -1,0 +1,160 @@
+"""An engine that can be told to fail."""
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tunery_server.engine.contract import EngineStatus, Reply
+from tunery_server.errors import EngineRefused, EngineUnavailable
+
+
+class Fault(enum.Enum):
+    """What goes wrong with every request from now on."""
+
+    NONE = enum.auto()
+    REFUSES = enum.auto()
+    """Answers with an error of its own, ``refusal``."""
+    AWAY = enum.auto()
+    """Does not answer at all."""
+    SILENT = enum.auto()
+    """Ends the connection before the first byte."""
+    CUT = enum.auto()
+    """Ends the connection after the first events, as if all were well."""
+    DIES = enum.auto()
+    """Breaks off after the first events."""
+    SLOW = enum.auto()
+    """Waits for ``go`` before the first byte."""
+    STALLS = enum.auto()
+    """Waits for ``go`` after the first events."""
+
+
+class ScriptedEngine:
+    """Implements :class:`Engine` in this process, in vLLM's words, to inject faults."""
+
+    def __init__(self) -> None:
+        self.boot_id = "boot-1"
+        self.adapters: set[str] = set()
+        self.loads: list[tuple[str, Path]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.fault = Fault.NONE
+        self.load_error: Exception | None = None
+        self.refusal = EngineRefused("no such thing", status=400)
+        self.go = asyncio.Event()
+        self.running = 0
+        self.idle = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.chunk_bytes: int | None = None
+        """Cut the answer into pieces of this size; by default one piece an event."""
+
+    def restart(self) -> None:
+        """Come back as a new process, which knows no adapter."""
+        self.boot_id = f"{self.boot_id}+"
+        self.adapters.clear()
+
+    async def status(self) -> EngineStatus:
+        self._must_answer()
+        return EngineStatus(self.boot_id, frozenset(self.adapters))
+
+    async def load(self, name: str, path: Path) -> None:
+        self.loads.append((name, path))
+        self.begun.set()
+        if self.fault is Fault.SLOW:
+            await self.go.wait()
+        self._must_answer()
+        if self.load_error is not None:
+            raise self.load_error
+        self.adapters.add(name)
+
+    async def unload(self, name: str) -> None:
+        self._must_answer()
+        self.adapters.discard(name)
+
+    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[Reply]:
+        return self._forward(path, orjson.loads(body))
+
+    async def metrics(self) -> bytes:
+        self._must_answer()
+        return b"vllm:scripted 1\n"
+
+    @asynccontextmanager
+    async def _forward(self, path: str, body: dict[str, Any]) -> AsyncIterator[Reply]:
+        self.requests.append((path, body))
+        self._must_answer()
+        if self.fault is Fault.REFUSES:
+            raise self.refusal
+        self.running += 1
+        self.idle.clear()
+        try:
+            yield _Scripted(self, answer(path, body))
+        finally:
+            self.running -= 1
+            if not self.running:
+                self.idle.set()
+
+    def _must_answer(self) -> None:
+        if self.fault is Fault.AWAY:
+            raise EngineUnavailable("The engine does not answer. Try again shortly.")
+
+
+class _Scripted:
+    def __init__(self, engine: ScriptedEngine, events: list[bytes]) -> None:
+        self._engine = engine
+        self._events = events
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        engine = self._engine
+        engine.begun.set()
+        if engine.fault is Fault.SILENT:
+            return
+        if engine.fault is Fault.SLOW:
+            await engine.go.wait()
+        for number, event in enumerate(self._events):
+            if number == 1:
+                if engine.fault is Fault.CUT:
+                    return
+                if engine.fault is Fault.DIES:
+                    raise EngineUnavailable("The engine went away during the answer.")
+                if engine.fault is Fault.STALLS:
+                    await engine.go.wait()
+            size = engine.chunk_bytes or len(event)
+            for start in range(0, len(event), size):
+                yield event[start : start + size]
+
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+
+def answer(path: str, body: dict[str, Any]) -> list[bytes]:
+    """vLLM's answer to ``body``: one JSON object, or the events of a stream."""
+    chat = path.endswith("/chat/completions")
+    if not body.get("stream"):
+        choices = [_chat_choice("message", "Hi!", "stop") if chat else _choice("Hi!", "stop")]
+        return [orjson.dumps(_completion(chat, body["model"], choices, usage=USAGE))]
+    make = (lambda text, end: _chat_choice("delta", text, end)) if chat else _choice
+    chunks = [
+        _completion(chat, body["model"], [make(text, end)], chunk=True)
+        for text, end in [("Hi", None), ("!", "stop")]
+    ]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append(_completion(chat, body["model"], [], chunk=True, usage=USAGE))
+    return [*(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
+
+
+def _completion(
+    chat: bool, model: str, choices: list[dict[str, Any]], *, chunk: bool = False, **more: Any
+) -> dict[str, Any]:
+    kind = ("chat.completion.chunk" if chunk else "chat.completion") if chat else "text_completion"
+    return {"id": "c-1", "object": kind, "created": 1, "model": model, "choices": choices, **more}
+
+
+def _chat_choice(part: str, text: str, end: str | None) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {"index": 0, part: message, "logprobs": None, "finish_reason": end}
+
+
+def _choice(text: str, end: str | None) -> dict[str, Any]:
+    return {"index": 0, "text": text, "logprobs": None, "finish_reason": end}

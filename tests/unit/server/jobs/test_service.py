@@ -1,0 +1,201 @@
+"""A client's wishes on jobs, on a real record and a queue that can go away."""
+
+import pytest
+import redis
+from tunery_adapters.spec import LoraSpec
+from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
+from tunery_server.jobs.request import JobRequest
+from tunery_server.jobs.service import JobService
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.database import Database
+from tunery_server.records.files import SqlFiles
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Job, JobStatus
+
+from tests.rows import NOW, a_file
+
+
+class FailingQueue(RedisQueue):
+    """A real queue whose server goes away when it is told to."""
+
+    gone: frozenset[str] = frozenset()
+
+    def ping(self) -> None:
+        self._reach("ping")
+        super().ping()
+
+    def enqueue(self, job_id: str, *, created_at: float) -> None:
+        self._reach("enqueue")
+        super().enqueue(job_id, created_at=created_at)
+
+    def remove(self, job_id: str) -> None:
+        self._reach("remove")
+        super().remove(job_id)
+
+    def waiting(self) -> tuple[str, ...]:
+        self._reach("waiting")
+        return super().waiting()
+
+    def _reach(self, call: str) -> None:
+        if call in self.gone:
+            raise QueueUnavailable("The job queue does not answer. Try again shortly.")
+
+
+@pytest.fixture
+def queue(valkey: str) -> FailingQueue:
+    client = redis.Redis.from_url(valkey)
+    client.flushall()
+    return FailingQueue(client, lease_s=60)
+
+
+@pytest.fixture
+def jobs(database: Database) -> SqlJobs:
+    return SqlJobs(database)
+
+
+@pytest.fixture
+def service(database: Database, jobs: SqlJobs, queue: FailingQueue) -> JobService:
+    files = SqlFiles(database)
+    files.add(a_file(id="file-good", examples=20))
+    files.add(a_file(id="file-short", examples=9))
+    files.add(a_file(id="file-other", examples=None, purpose="assistants"))
+    files.add(a_file(id="file-rival", tenant_id="rival"))
+    return JobService(
+        jobs=jobs,
+        history=SqlJobHistory(database),
+        files=files,
+        queue=queue,
+        base_model="base",
+        max_lora_rank=16,
+        clock=lambda: NOW,
+    )
+
+
+REQUEST = JobRequest(model="base", training_file="file-good")
+
+
+def test_a_new_job_is_recorded_and_in_line(
+    service: JobService, jobs: SqlJobs, queue: FailingQueue
+) -> None:
+    job = service.create("acme", REQUEST)
+    assert jobs.get("acme", job.id) == job
+    assert job.status is JobStatus.QUEUED
+    assert job.hyperparameters == {
+        "n_epochs": 10,
+        "batch_size": 1,
+        "learning_rate_multiplier": 1.0,
+    }
+    assert 0 <= job.seed < 2**31
+    assert queue.waiting() == (job.id,)
+    assert service.queue_positions() == {job.id: 1}
+    assert len(service.events("acme", job.id, after=None, limit=10).items) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "code", "param"),
+    [
+        ({"model": "other"}, NotFound, "model_not_found", "model"),
+        ({"training_file": "file-none"}, NotFound, "not_found", "training_file"),
+        ({"training_file": "file-rival"}, NotFound, "not_found", "training_file"),
+        ({"training_file": "file-short"}, InvalidRequest, "invalid_file", "training_file"),
+        ({"training_file": "file-other"}, InvalidRequest, "invalid_file", "training_file"),
+        ({"validation_file": "file-none"}, NotFound, "not_found", "validation_file"),
+        ({"validation_file": "file-other"}, InvalidRequest, "invalid_file", "validation_file"),
+        ({"lora": LoraSpec(rank=17)}, InvalidRequest, "integer_above_max_value", "lora.rank"),
+    ],
+)
+def test_a_job_that_cannot_run_is_refused_whole(
+    service: JobService,
+    queue: FailingQueue,
+    change: dict[str, object],
+    error: type[Exception],
+    code: str,
+    param: str,
+) -> None:
+    values = {"model": "base", "training_file": "file-good", **change}
+    with pytest.raises(error) as raised:
+        service.create("acme", JobRequest(**values))  # type: ignore[arg-type]
+    assert (raised.value.code, raised.value.param) == (code, param)  # type: ignore[attr-defined]
+    assert no_job(service)
+    assert queue.waiting() == ()
+
+
+def test_a_short_validation_file_will_do(service: JobService) -> None:
+    service.create(
+        "acme", JobRequest(model="base", training_file="file-good", validation_file="file-short")
+    )
+
+
+def test_without_a_queue_nothing_is_made(service: JobService, queue: FailingQueue) -> None:
+    queue.gone = frozenset({"ping"})
+    with pytest.raises(QueueUnavailable):
+        service.create("acme", REQUEST)
+    assert no_job(service)
+
+
+def test_a_recorded_job_is_confirmed_although_the_queue_went_away(
+    service: JobService, queue: FailingQueue
+) -> None:
+    """An error would have the client send it again, and the reconciler puts it in line anyway."""
+    queue.gone = frozenset({"enqueue"})
+    job = service.create("acme", REQUEST)
+    assert service.get("acme", job.id) == job
+
+
+def test_jobs_can_be_read_without_a_queue(service: JobService, queue: FailingQueue) -> None:
+    service.create("acme", REQUEST)
+    queue.gone = frozenset({"waiting"})
+    assert service.queue_positions() == {}
+
+
+@pytest.mark.parametrize("gone", [frozenset(), frozenset({"remove"})])
+def test_cancelling_twice_gives_the_cancelled_job_both_times(
+    service: JobService, queue: FailingQueue, gone: frozenset[str]
+) -> None:
+    job = service.create("acme", REQUEST)
+    queue.gone = gone
+    cancelled = service.cancel("acme", job.id)
+    assert (cancelled.status, cancelled.finished_at) == (JobStatus.CANCELLED, NOW)
+    assert service.cancel("acme", job.id) == cancelled
+    assert (queue.waiting() == ()) == (not gone)
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED])
+def test_an_ended_job_cannot_be_cancelled(
+    service: JobService, jobs: SqlJobs, status: JobStatus
+) -> None:
+    job = service.create("acme", REQUEST)
+    jobs.change(job.id, allowed=set(JobStatus), status=status)
+    with pytest.raises(InvalidRequest) as raised:
+        service.cancel("acme", job.id)
+    assert raised.value.code == "job_not_cancellable"
+
+
+def test_another_tenants_job_is_an_absent_one(service: JobService) -> None:
+    job = service.create("acme", REQUEST)
+    for look in (
+        lambda: service.get("rival", job.id),
+        lambda: service.cancel("rival", job.id),
+        lambda: service.events("rival", job.id, after=None, limit=1),
+        lambda: service.checkpoints("rival", job.id, after=None, limit=1),
+    ):
+        with pytest.raises(NotFound):
+            look()
+
+
+def test_a_cursor_that_is_not_in_the_list_is_refused(service: JobService) -> None:
+    job = service.create("acme", REQUEST)
+    for look in (
+        lambda: service.list("acme", metadata={}, after="x", limit=1),
+        lambda: service.events("acme", job.id, after="x", limit=1),
+        lambda: service.checkpoints("acme", job.id, after="x", limit=1),
+    ):
+        with pytest.raises(InvalidRequest) as raised:
+            look()
+        assert raised.value.param == "after"
+
+
+def no_job(service: JobService) -> bool:
+    empty: tuple[Job, ...] = ()
+    return service.list("acme", metadata={}, after=None, limit=10).items == empty

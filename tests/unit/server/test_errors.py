@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+
+from tunery_server.errors import (
+    ConfigError,
+    EngineRefused,
+    LeaseLost,
+    TuneryError,
+)
+from tunery_server.gateway.error_handlers import STATUSES
+
+NEVER_ON_THE_WIRE = {
+    ConfigError,  # the process does not start
+    EngineRefused,  # is translated first
+    LeaseLost,  # stays inside the worker
+}
+
+
+def leaves(kind: type[TuneryError]) -> Iterator[type[TuneryError]]:
+    """Errors that are raised: those that nothing derives from."""
+    if not kind.__subclasses__():
+        yield kind
+    for derived in kind.__subclasses__():
+        yield from leaves(derived)
+
+
+def test_every_error_that_a_client_can_see_has_a_status() -> None:
+    assert set(STATUSES) == set(leaves(TuneryError)) - NEVER_ON_THE_WIRE
+
+
+def test_only_errors_to_be_repeated_are_in_the_500s() -> None:
+    for kind, status in STATUSES.items():
+        assert (status >= 500) == hasattr(kind, "retry_after_s")
+
+
+def test_every_error_that_a_client_can_see_has_a_code() -> None:
+    assert all(kind.code for kind in STATUSES)
