@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 from ticket_routing.score import TRAIN, VALID, Question, accuracy, is_right, questions
+
 from tunery import Tunery
 from tunery.cli.display import job_display
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from tests.servers import RunningServer, start_server
 from tunery_server.config import BUNDLED_MODEL, default_home
 from tunery_server.records.database import Database
 from tunery_server.supervisor.valkey import valkey_command
-
-from tests.servers import RunningServer, start_server
 
 ORDER = ("unit", "contract", "architecture", "docs", "integration", "faults")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from tunery_server.engine.contract import EngineStatus, Reply
 from tunery_server.errors import EngineRefused, EngineUnavailable
 

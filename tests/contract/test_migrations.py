@@ -9,11 +9,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, text
+
+from tests.rows import a_file
 from tunery_server.records.database import Database
 from tunery_server.records.files import SqlFiles
 from tunery_server.records.tables import files, metadata
-
-from tests.rows import a_file
 
 
 def test_the_schema_is_that_of_the_tables(database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
 from tunery_server.errors import QueueUnavailable
 from tunery_server.queue.contract import JobQueue, Lease
 from tunery_server.queue.redis_queue import RedisQueue

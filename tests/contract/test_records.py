@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from tests.rows import NOW, a_file, a_job, a_key, an_adapter
 from tunery_server.records.adapters import SqlAdapters
 from tunery_server.records.database import Database
 from tunery_server.records.files import SqlFiles
@@ -13,8 +15,6 @@ from tunery_server.records.job_history import SqlJobHistory
 from tunery_server.records.jobs import SqlJobs
 from tunery_server.records.keys import SqlKeys
 from tunery_server.records.rows import JobCheckpoint, JobStatus, Page
-
-from tests.rows import NOW, a_file, a_job, a_key, an_adapter
 
 
 class TestFiles:

@@ -13,7 +13,6 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
-
 from tests.servers import MODEL_NAME, RunningServer, alive, descendants
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]

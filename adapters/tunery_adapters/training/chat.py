@@ -30,8 +30,11 @@ def render(
     add_generation_prompt: bool,
 ) -> str:
     """Render OpenAI-shaped messages by the model's chat template."""
+    rendered = [_as_rendered(message) for message in messages]
+    if not _knows_developers(tokenizer):
+        rendered = _developers_as_system(rendered)
     text = tokenizer.apply_chat_template(
-        [_as_rendered(message) for message in messages],
+        rendered,
         tools=[_tool(tool) for tool in tools] if tools else None,
         add_generation_prompt=add_generation_prompt,
         tokenize=False,
@@ -52,6 +55,27 @@ def _as_rendered(message: Message) -> dict[str, Any]:
         if isinstance(message.get(key), str):
             rendered[key] = message[key]
     return rendered
+
+
+def _knows_developers(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """As the engine decides it: by the word in the template (vLLM 0.32, renderers/hf.py)."""
+    template = str(tokenizer.chat_template)
+    return '"developer"' in template or "'developer'" in template
+
+
+def _developers_as_system(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One system message in front that says all that system and developer messages said.
+
+    A conversation without a developer message, or with that one alone in front, keeps its order.
+    """
+    roles = [message["role"] for message in messages]
+    if "developer" not in roles:
+        return messages
+    instructions = {"system", "developer"}
+    said = [message["content"] for message in messages if message["role"] in instructions]
+    others = [message for message in messages if message["role"] not in instructions]
+    joined = said[0] if len(said) == 1 else "\n\n".join(filter(None, said))
+    return [{"role": "system", "content": joined}, *others]
 
 
 def _text(content: Any) -> str:

@@ -45,6 +45,11 @@ def _config(model: PeftModel) -> dict[str, object]:
         "lora_dropout": lora.lora_dropout,
         "peft_type": "LORA",
         "r": lora.r,
-        "target_modules": sorted(lora.target_modules or ()),
+        "target_modules": sorted(set(map(_leaf, lora.target_modules or ()))),
         "task_type": "CAUSAL_LM",
     }
+
+
+def _leaf(module: str) -> str:
+    # PEFT spells "all-linear" out as full paths in a small model and as last names in a large one.
+    return module.rpartition(".")[2]

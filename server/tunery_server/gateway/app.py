@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import redis
 import uvicorn
 from fastapi import Depends, FastAPI
-from tunery_adapters.store import AdapterStore
 
+from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
 from tunery_server.engine.contract import Engine
 from tunery_server.engine.vllm_http import VllmEngine

@@ -8,7 +8,7 @@ Auto = str
 MIN_EXAMPLES = 10
 """OpenAI's lower bound on a training file."""
 
-_STEPS_PER_EPOCH = 25
+_STEPS_PER_EPOCH = 60
 _EXAMPLES_SEEN = 600
 
 
@@ -38,7 +38,10 @@ def auto_epochs(examples: int) -> int:
 
 
 def auto_batch_size(examples: int) -> int:
-    """A batch that leaves at least 25 optimiser steps an epoch, at least 1 and at most 16."""
+    """A batch that leaves about 60 optimiser steps an epoch, at least 1 and at most 16.
+
+    Small sets are learnt by many small steps: 252 tickets in 3 epochs reach 81 % of held-out ones
+    with batches of 4 and 69 % with batches of 10 (examples/ticket_routing)."""
     return min(16, max(1, examples // _STEPS_PER_EPOCH))
 
 

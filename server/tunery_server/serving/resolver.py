@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from tunery_adapters.errors import AdapterError
-
 from tunery_server.errors import NotFound
 from tunery_server.records.rows import Adapter
 from tunery_server.telemetry.logging import get_logger

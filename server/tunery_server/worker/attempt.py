@@ -10,7 +10,6 @@ from typing import Any
 
 from tunery_adapters.reports import Checkpoint, Finished
 from tunery_adapters.spec import LoraSpec, TrainingSpec
-
 from tunery_server.errors import LeaseLost, QueueUnavailable
 from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore

@@ -6,8 +6,8 @@ import signal
 import time
 
 import redis
-from tunery_adapters.store import AdapterStore
 
+from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService

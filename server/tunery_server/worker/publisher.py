@@ -8,7 +8,6 @@ from pathlib import Path
 from tunery_adapters.errors import AdapterExistsError, InvalidAdapterError
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore, Published
-
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.jobs.names import checkpoint_name, model_name

@@ -17,7 +17,6 @@ from tunery_adapters.reports import (
     Plan,
     Step,
 )
-
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
 from tunery_server.records.job_history import SqlJobHistory

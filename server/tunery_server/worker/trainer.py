@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from pydantic import ValidationError
+
 from tunery_adapters.reports import EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
 from tunery_adapters.spec import TrainingSpec
-
 from tunery_server.processes import child
 from tunery_server.telemetry.logging import get_logger
 

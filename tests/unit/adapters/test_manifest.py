@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+
 from tunery_adapters.manifest import FileRecord, Manifest
 
 FIELDS: dict[str, Any] = {

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.adapters.folders import PREFIX, RANK, MakeFolder, weights
+
 from tunery_adapters.errors import InvalidAdapterError
 from tunery_adapters.peft_files import inspect
-
-from tests.unit.adapters.folders import PREFIX, RANK, MakeFolder, weights
 
 
 def refusal(folder: Path, max_rank: int = 64) -> InvalidAdapterError:

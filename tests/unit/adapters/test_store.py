@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.adapters.folders import PREFIX, MakeFolder, weights
+
 from tunery_adapters.errors import (
     AdapterDamagedError,
     AdapterExistsError,
@@ -17,8 +19,6 @@ from tunery_adapters.errors import (
 )
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
-
-from tests.unit.adapters.folders import PREFIX, MakeFolder, weights
 
 FILES = {"adapter_config.json", "adapter_model.safetensors", "manifest.json"}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tunery_adapters.errors import InvalidAdapterError
 from tunery_adapters.tensor_file import MAX_HEADER_BYTES, check_finite, read_header
 

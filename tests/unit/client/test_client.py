@@ -3,6 +3,7 @@ import sys
 
 import openai
 import pytest
+
 import tunery
 from tunery import AsyncTunery, StreamInterrupted, Tunery
 

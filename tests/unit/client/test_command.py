@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tunery.cli._app import app
 from typer.testing import CliRunner, Result
+
+from tunery.cli._app import app
 
 from .scripted_server import (
     BASE,

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tunery import MissingKeyError, Tunery
 from tunery._settings import find_api_key, find_base_url, find_home
 

@@ -2,9 +2,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tunery_server.config import Settings
-
 from tests.engines import ScriptedEngine
+
+from tunery_server.config import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tunery_server.config import BUNDLED_MODEL, default_home, read_settings
 from tunery_server.errors import ConfigError
 

@@ -3,8 +3,8 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
-from tunery_adapters.spec import LoraSpec
 
+from tunery_adapters.spec import LoraSpec
 from tunery_server.gateway.protocol.base import PlainText, Request
 from tunery_server.jobs.request import JobRequest
 

@@ -1,6 +1,7 @@
 """Alembic's entry: runs on the connection that :meth:`Database.migrate` hands over."""
 
 from alembic import context
+
 from tunery_server.records.tables import metadata
 
 context.configure(

@@ -1,4 +1,5 @@
 import pytest
+
 from tunery_server.jobs.names import checkpoint_name, model_name
 from tunery_server.jobs.request import auto_batch_size, auto_epochs
 

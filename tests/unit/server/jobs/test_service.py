@@ -2,6 +2,8 @@
 
 import pytest
 import redis
+from tests.rows import NOW, a_file
+
 from tunery_adapters.spec import LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.jobs.request import JobRequest
@@ -12,8 +14,6 @@ from tunery_server.records.files import SqlFiles
 from tunery_server.records.job_history import SqlJobHistory
 from tunery_server.records.jobs import SqlJobs
 from tunery_server.records.rows import Job, JobStatus
-
-from tests.rows import NOW, a_file
 
 
 class FailingQueue(RedisQueue):

@@ -1,4 +1,5 @@
 import pytest
+
 from tunery_server.jobs.transitions import FINAL, LEGAL, UNFINISHED, before
 from tunery_server.records.rows import JobStatus
 
