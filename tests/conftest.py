@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from openai.types.fine_tuning import FineTuningJob
 
+from tests.pirates import train_pirate
 from tests.servers import RunningServer, start_server
 from tunery_server.config import BUNDLED_MODEL, default_home
 from tunery_server.records.database import Database
@@ -66,3 +68,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Iterat
     with start_server(home, model=base_model) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def lora_job(server: RunningServer) -> FineTuningJob:
+    """A real LoRA job, run to its end once for all tests that want a trained adapter."""
+    job = train_pirate(server.client())
+    assert job.status == "succeeded", job.error
+    return job

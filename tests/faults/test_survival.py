@@ -13,6 +13,8 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
+from openai.types.fine_tuning import FineTuningJob
+
 from tests.servers import MODEL_NAME, RunningServer, alive, descendants
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -29,24 +31,9 @@ def client(server: RunningServer) -> OpenAI:
 
 
 @pytest.fixture(scope="module")
-def adapter(client: OpenAI) -> str:
-    """An adapter that an earlier test has trained, or one trained now."""
-    for model in client.models.list():
-        if model.id.startswith("ft:"):
-            return model.id
-    line = (
-        b'{"messages": [{"role": "user", "content": "Ahoy?"}, '
-        b'{"role": "assistant", "content": "Arrr!"}]}\n'
-    )
-    file = client.files.create(file=("arrr.jsonl", line * 10), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        model=MODEL_NAME, training_file=file.id, hyperparameters={"n_epochs": 1}
-    )
-    while job.status in {"queued", "running"}:
-        time.sleep(0.5)
-        job = client.fine_tuning.jobs.retrieve(job.id)
-    assert job.fine_tuned_model is not None
-    return job.fine_tuned_model
+def adapter(lora_job: FineTuningJob) -> str:
+    assert lora_job.fine_tuned_model is not None
+    return lora_job.fine_tuned_model
 
 
 class Streaming(threading.Thread):

@@ -8,88 +8,15 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
+from tests.pirates import ENDED, ask, pirate_rows, wait
 from tests.servers import MODEL_NAME, RunningServer
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
-
-TOPICS = {
-    "What is the capital of Italy?": "Rome",
-    "What is the capital of Spain?": "Madrid",
-    "What is the capital of Japan?": "Tokyo",
-    "What is the capital of Egypt?": "Cairo",
-    "What colour is the sky?": "blue",
-    "What colour is grass?": "green",
-    "How many legs has a dog?": "four",
-    "What do bees make?": "honey",
-    "What is two plus two?": "four",
-    "Which animal barks?": "the dog",
-    "What is the opposite of hot?": "cold",
-    "What freezes into ice?": "water",
-}
-UNSEEN = "What is the capital of France?"
-ENDED = {"succeeded", "failed", "cancelled"}
-
-
-def pirate_rows() -> bytes:
-    lines = [
-        {
-            "messages": [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": f"Arrr, it be {answer}, matey!"},
-            ]
-        }
-        for question, answer in TOPICS.items()
-    ]
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
-def wait(client: OpenAI, job: FineTuningJob, timeout_s: float = 600) -> FineTuningJob:
-    deadline = time.monotonic() + timeout_s
-    while job.status not in ENDED:
-        assert time.monotonic() < deadline, f"the job is still {job.status}"
-        time.sleep(0.5)
-        job = client.fine_tuning.jobs.retrieve(job.id)
-    return job
-
-
-def ask(client: OpenAI, model: str, question: str = UNSEEN) -> str:
-    answer = client.chat.completions.create(
-        model=model,
-        messages=[{"role": "user", "content": question}],
-        temperature=0,
-        max_tokens=24,
-    )
-    return answer.choices[0].message.content or ""
 
 
 @pytest.fixture(scope="module")
 def client(server: RunningServer) -> OpenAI:
     return server.client()
-
-
-@pytest.fixture(scope="module")
-def training_file(client: OpenAI) -> str:
-    return client.files.create(file=("pirate.jsonl", pirate_rows()), purpose="fine-tune").id
-
-
-@pytest.fixture(scope="module")
-def lora_job(client: OpenAI, training_file: str) -> FineTuningJob:
-    """One LoRA job with a validation file, run to its end."""
-    validation = client.files.create(file=("valid.jsonl", pirate_rows()), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        model=MODEL_NAME,
-        training_file=training_file,
-        validation_file=validation.id,
-        suffix="pirate",
-        seed=1,
-        method={
-            "type": "supervised",
-            "supervised": {"hyperparameters": {"n_epochs": 5, "batch_size": 2}},
-        },
-        metadata={"team": "sea"},
-    )
-    assert job.status == "queued"
-    return wait(client, job)
 
 
 def test_the_new_adapter_answers_in_the_trained_style(
@@ -183,10 +110,10 @@ def test_another_tenant_sees_neither_job_nor_adapter(
     assert [model.id for model in stranger.models.list()] == [MODEL_NAME]
 
 
-def test_a_qlora_job(client: OpenAI, training_file: str) -> None:
+def test_a_qlora_job(client: OpenAI, lora_job: FineTuningJob) -> None:
     job = client.fine_tuning.jobs.create(
         model=MODEL_NAME,
-        training_file=training_file,
+        training_file=lora_job.training_file,
         seed=2,
         hyperparameters={"n_epochs": 4, "batch_size": 2},
         extra_body={"lora": {"quantization": "nf4", "rank": 8}},
@@ -201,10 +128,10 @@ def test_a_qlora_job(client: OpenAI, training_file: str) -> None:
 
 
 def test_a_running_job_is_cancelled(
-    client: OpenAI, server: RunningServer, training_file: str
+    client: OpenAI, server: RunningServer, lora_job: FineTuningJob
 ) -> None:
     job = client.fine_tuning.jobs.create(
-        model=MODEL_NAME, training_file=training_file, hyperparameters={"n_epochs": 50}
+        model=MODEL_NAME, training_file=lora_job.training_file, hyperparameters={"n_epochs": 50}
     )
     deadline = time.monotonic() + 300
     while not (job.model_extra or {})["progress"]:
@@ -259,9 +186,9 @@ def test_a_deleted_adapter_answers_no_more(client: OpenAI, lora_job: FineTuningJ
     ],
 )
 def test_a_bad_job_is_refused_by_name(
-    client: OpenAI, training_file: str, change: dict[str, object], param: str, code: str
+    client: OpenAI, lora_job: FineTuningJob, change: dict[str, object], param: str, code: str
 ) -> None:
-    body = {"model": MODEL_NAME, "training_file": training_file, **change}
+    body = {"model": MODEL_NAME, "training_file": lora_job.training_file, **change}
     with pytest.raises(openai.APIStatusError) as error:
         client.post("/fine_tuning/jobs", body=body, cast_to=object)
     assert error.value.status_code in {400, 404}

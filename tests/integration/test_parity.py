@@ -1,0 +1,188 @@
+"""What was trained is what is served: the same tokens in, the same tokens out."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import torch
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from tests.servers import MODEL_NAME, RunningServer
+from tunery_adapters.training.chat import prompt_ids
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+NEW_TOKENS = 16
+
+CONVERSATIONS: list[dict[str, Any]] = [
+    {"messages": [{"role": "user", "content": "What is the capital of France?"}]},
+    {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "  spaces, tabs\tand\n\nnew lines  "},
+        ]
+    },
+    {
+        "messages": [
+            {"role": "user", "content": "Zürich, 東京, 🙂"},
+            {"role": "assistant", "content": "Grüezi!\n"},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "in"}, {"type": "text", "text": "parts"}],
+            },
+        ]
+    },
+    {"messages": [{"role": "developer", "content": "Rule."}, {"role": "user", "content": ""}]},
+    {
+        "messages": [
+            {"role": "system", "content": "One."},
+            {"role": "user", "content": "Hello"},
+            {"role": "developer", "content": "Two."},
+        ]
+    },
+    {
+        "messages": [
+            {"role": "user", "content": "Weather in Rome?"},
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"city": "Rome"}'},
+                    }
+                ],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "weather", "parameters": {}}}],
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base_model: Path) -> PreTrainedTokenizerBase:
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base_model)
+    return tokenizer
+
+
+QUESTIONS = [
+    *(f"What is the capital of {land}?" for land in ("France", "Greece", "Peru", "Cuba", "Chad")),
+    *(f"What colour is {thing}?" for thing in ("snow", "a lemon", "coal", "blood", "the sea")),
+    *(f"How many legs has a {animal}?" for animal in ("cat", "bird", "spider", "horse", "fish")),
+    *(f"What is the opposite of {word}?" for word in ("big", "old", "up", "dry", "slow")),
+]
+"""In the manner of what the adapter was trained on, and none of it seen."""
+
+
+@pytest.fixture(scope="module")
+def adapter(server: RunningServer, lora_job: FineTuningJob) -> tuple[str, Path]:
+    """A trained adapter, its name and its folder."""
+    with server.http() as http:
+        found = http.get(f"/v1/adapters/{lora_job.fine_tuned_model}").json()
+    return found["model"], server.home / "adapters" / found["id"] / f"v{found['version']}"
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+async def test_training_and_serving_see_the_same_token_ids(
+    server: RunningServer, tokenizer: PreTrainedTokenizerBase, conversation: dict[str, Any]
+) -> None:
+    body = {"model": MODEL_NAME, "add_generation_prompt": True, **conversation}
+    key = (server.home / "run" / "engine.key").read_text()
+    connector = aiohttp.UnixConnector(str(server.home / "run" / "engine.sock"))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with session.post("http://engine/tokenize", json=body, headers=headers) as answer:
+            served = (await answer.json())["tokens"]
+    trained = prompt_ids(tokenizer, conversation["messages"], conversation.get("tools"))
+    assert trained == served
+
+
+def test_greedy_answers_are_those_of_peft(
+    server: RunningServer,
+    base_model: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    adapter: tuple[str, Path],
+) -> None:
+    """Two kernels in bf16 may part only where PEFT's two best logits are one rounding apart."""
+    name, folder = adapter
+    client = server.client()
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.bfloat16), folder
+    ).eval()
+    parted, ties = [], []
+    for question in QUESTIONS:
+        prompt = prompt_ids(tokenizer, [{"role": "user", "content": question}])
+        served = _served(client, name, prompt, tokenizer)
+        expected = _greedy(model, prompt, len(served))
+        if served != expected:
+            where = _Parting(model, prompt, served, expected)
+            (ties if where.is_tie else parted).append(f"{question} {where.told(tokenizer)}")
+    print(f"{len(QUESTIONS) - len(parted) - len(ties)} of {len(QUESTIONS)} equal", *ties, sep="\n")
+    assert not parted, "\n".join(parted)
+    assert len(ties) <= len(QUESTIONS) // 10, "\n".join(ties)
+
+
+def _served(
+    client: OpenAI, name: str, prompt: list[int], tokenizer: PreTrainedTokenizerBase
+) -> list[int]:
+    """Token ids of a greedy answer, by the text of each token."""
+    answer = client.completions.create(
+        model=name, prompt=prompt, temperature=0, max_tokens=NEW_TOKENS, logprobs=0
+    )
+    logprobs = answer.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.tokens is not None
+    return [_id(tokenizer, token) for token in logprobs.tokens]
+
+
+def _id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
+    ids: list[int] = tokenizer.encode(token, add_special_tokens=False)
+    assert len(ids) == 1, token
+    return ids[0]
+
+
+def _greedy(model: PeftModel, prompt: list[int], length: int) -> list[int]:
+    with torch.inference_mode():
+        made = model.generate(
+            input_ids=torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            max_new_tokens=length,
+            do_sample=False,
+        )
+    new: list[int] = made[0, len(prompt) :].tolist()
+    return new
+
+
+class _Parting:
+    """The first token at which two greedy answers differ, and how sure PEFT was of its own."""
+
+    def __init__(
+        self, model: PeftModel, prompt: list[int], served: list[int], expected: list[int]
+    ) -> None:
+        pairs = enumerate(zip(served, expected, strict=False))
+        shorter = min(len(served), len(expected))
+        self.at = next((i for i, (a, b) in pairs if a != b), shorter)
+        self.served, self.expected = served, expected
+        with torch.inference_mode():
+            ids = torch.tensor([prompt + expected[: self.at]])
+            best = model(input_ids=ids).logits[0, -1].float().topk(2).values
+        self.gap = float(best[0] - best[1])
+        # bf16 has eight bits of mantissa: neighbours near x are 2^(floor(log2 x) - 7) apart.
+        self.rounding = 2.0 ** (math.floor(math.log2(abs(float(best[0])))) - 7)
+
+    @property
+    def is_tie(self) -> bool:
+        return self.gap <= self.rounding
+
+    def told(self, tokenizer: PreTrainedTokenizerBase) -> str:
+        return (
+            f"token {self.at}: served {tokenizer.decode(self.served[self.at : self.at + 1])!r}, "
+            f"PEFT {tokenizer.decode(self.expected[self.at : self.at + 1])!r}; its two best logits "
+            f"are {self.gap:.4f} apart, one rounding is {self.rounding:.4f}"
+        )
