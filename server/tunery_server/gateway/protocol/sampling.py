@@ -60,8 +60,11 @@ class Ignored(Request):
 NOT_FORWARDED = {*Ignored.model_fields, "model", "stream_options"}
 
 
-def engine_body(request: Request) -> dict[str, Any]:
+def engine_body(request: Sampling) -> dict[str, Any]:
     """What of a request goes to the engine: all that was set, less what is ignored."""
-    return request.model_dump(
-        by_alias=True, exclude_none=True, exclude=NOT_FORWARDED & type(request).model_fields.keys()
-    )
+    excluded = NOT_FORWARDED & type(request).model_fields.keys()
+    body = request.model_dump(by_alias=True, exclude_none=True, exclude=excluded)
+    if body.get("temperature") == 0 and body.get("n", 1) > 1:
+        # vLLM refuses several greedy answers; sampling from the one best token gives them.
+        body |= {"temperature": 1.0, "top_k": 1}
+    return body
