@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 from tunery_server.config import Settings, read_settings
 from tunery_server.errors import ConfigError
 
-_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tunery's server processes."
 )
@@ -29,16 +27,23 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Model = Annotated[str | None, typer.Option(help="Base model: a local folder or a hub id.")]
 
+EngineArguments = Annotated[
+    list[str] | None, typer.Argument(help="After --: options of vLLM, passed on as they are.")
+]
 
-@app.command(context_settings=_PASS_ON)
+
+@app.command()
 def serve(
-    context: typer.Context, host: Host = None, port: Port = None, model: Model = None
+    host: Host = None,
+    port: Port = None,
+    model: Model = None,
+    engine_arguments: EngineArguments = None,
 ) -> None:
-    """Run everything on this machine. What follows ``--`` goes to the engine as it is."""
+    """Run everything on this machine."""
     with _told_apart():
         from tunery_server.supervisor import serve as supervisor  # noqa: PLC0415 - slow to import
 
-        supervisor.run(_settings(host=host, port=port, model=model), context.args)
+        supervisor.run(_settings(host=host, port=port, model=model), engine_arguments or ())
 
 
 @app.command()
@@ -59,16 +64,17 @@ def worker() -> None:
         main.run(_settings())
 
 
-@app.command(context_settings=_PASS_ON)
-def engine(context: typer.Context) -> None:
-    """Become the engine. What follows ``--`` goes to it as it is."""
+@app.command()
+def engine(engine_arguments: EngineArguments = None) -> None:
+    """Run the engine alone."""
     with _told_apart():
         from tunery_server.engine import command  # noqa: PLC0415 - slow to import
         from tunery_server.supervisor.home import prepare, prepare_engine  # noqa: PLC0415
 
         settings = _settings()
         prepare(settings)
-        words = command.engine_command(settings, command.detect_device(settings), context.args)
+        device = command.detect_device(settings)
+        words = command.engine_command(settings, device, engine_arguments or ())
         os.execve(  # noqa: S606 - our own command line
             words[0], words, command.engine_environment(os.environ, prepare_engine(settings))
         )

@@ -39,6 +39,7 @@ and bounds depend on the kind of number."""
 _OTHER_ALTERNATIVE = ("_type", "literal_error")
 """Ends of the error types that only say that the value is meant for another part of a union."""
 
+_LENGTHS = {"too_long", "too_short"}
 _ABOVE = {"less_than", "less_than_equal"}
 _BELOW = {"greater_than", "greater_than_equal"}
 
@@ -78,11 +79,11 @@ def _problem(error: ValidationError, body: Any) -> InvalidRequest:
         error.errors(include_url=False, include_input=True),
         key=lambda item: (
             item["type"] == "extra_forbidden",
-            len(item["loc"]),
             not item["type"].endswith(_OTHER_ALTERNATIVE),
+            len(item["loc"]),
         ),
     )
-    param = _path(details["loc"], body)
+    param = _path(details["loc"], body, missing=details["type"] == "missing")
     reason = details["msg"].removeprefix("Value error, ")
     message = f"{param}: {reason}." if param else f"{reason}."
     return InvalidRequest(message[:_MAX_SHOWN], code=_code(details), param=param or None)
@@ -90,6 +91,8 @@ def _problem(error: ValidationError, body: Any) -> InvalidRequest:
 
 def _code(details: ErrorDetails) -> str:
     kind = details["type"]
+    if kind in _LENGTHS and isinstance(details["input"], str):
+        kind = f"string_{kind}"
     number = "decimal" if isinstance(details["input"], float) else "integer"
     if kind in _ABOVE:
         return f"{number}_above_max_value"
@@ -100,13 +103,16 @@ def _code(details: ErrorDetails) -> str:
     )
 
 
-def _path(location: Sequence[str | int], body: Any) -> str:
-    """``messages[0].content``. Steps that only name a union's alternative are left out."""
+def _path(location: Sequence[str | int], body: Any, *, missing: bool) -> str:
+    """``messages[0].content``. Steps that only name a union's alternative are left out.
+
+    They are not in the body; nor is the last step when it is ``missing``.
+    """
     path, here = "", body
     for index, step in enumerate(location):
         last = index == len(location) - 1
         if isinstance(here, list) and isinstance(step, int) and step < len(here):
             path, here = f"{path}[{step}]", here[step]
-        elif isinstance(here, dict) and (step in here or last):
+        elif isinstance(here, dict) and (step in here or (last and missing)):
             path, here = f"{path}.{step}" if path else str(step), here.get(step)
     return path[:_MAX_SHOWN]
