@@ -131,17 +131,15 @@ class Attempt:
         self._trainer = trainer
         if self._stopping:
             raise TrainerStopped
-        finished = None
         async with aclosing(trainer.reports()) as reports:
             async for report in reports:
                 await asyncio.to_thread(self._recorder.report, report)
                 if isinstance(report, Checkpoint):
                     await asyncio.to_thread(self._publish_checkpoint, report, dataset_sha256)
                 if isinstance(report, Finished):
-                    finished = report
-        if finished is None:
-            raise TrainerFailed("trainer_error", "The trainer ended without a result.")
-        return finished
+                    # The files are in place: the process need not be waited for.
+                    return report
+        raise TrainerFailed("trainer_error", "The trainer ended without a result.")
 
     def _publish_checkpoint(self, report: Checkpoint, dataset_sha256: str) -> None:
         metrics = {
