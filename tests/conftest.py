@@ -65,7 +65,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def server(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Iterator[RunningServer]:
     """``tunery serve`` with everything real behind it, ready to answer."""
     home = tmp_path_factory.mktemp("home")
-    with start_server(home, model=base_model) as running:
+    with start_server(home, model=base_model, TUNERY_LEASE_S="4") as running:
         running.wait_ready()
         yield running
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import openai
 import pytest
@@ -15,6 +16,7 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.fine_tuning import FineTuningJob
 
+from tests.pirates import ENDED, wait
 from tests.servers import MODEL_NAME, RunningServer, alive, descendants
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -64,11 +66,49 @@ class Streaming(threading.Thread):
             self.begun.set()
 
 
+def until(
+    client: OpenAI, job: FineTuningJob, holds: Callable[[FineTuningJob], bool]
+) -> FineTuningJob:
+    """The job once the condition holds; it must not end before."""
+    deadline = time.monotonic() + 300
+    while not holds(job):
+        assert job.status not in ENDED, job.error
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    return job
+
+
 def chat(client: OpenAI, model: str) -> str | None:
     answer = client.chat.completions.create(
         model=model, messages=[{"role": "user", "content": "Hello"}], max_tokens=4
     )
     return answer.choices[0].message.content
+
+
+def test_a_killed_worker_takes_its_trainer_along_and_the_job_goes_on(
+    server: RunningServer, client: OpenAI, lora_job: FineTuningJob
+) -> None:
+    job = client.fine_tuning.jobs.create(
+        model=MODEL_NAME,
+        training_file=lora_job.training_file,
+        hyperparameters={"n_epochs": 3, "batch_size": 4},
+    )
+    job = until(client, job, lambda job: (job.model_extra or {})["progress"] is not None)
+    [worker] = server.pids("tunery_server worker")
+    trainers = server.pids("tunery_adapters.training")
+    assert trainers
+    os.kill(worker, signal.SIGKILL)
+    job = until(client, job, lambda job: (job.model_extra or {})["attempt"] == 2)
+    assert alive(trainers) == []
+    job = wait(client, job)
+    assert job.status == "succeeded"
+    assert job.fine_tuned_model is not None
+    assert chat(client, job.fine_tuned_model)
+    messages = [event.message for event in client.fine_tuning.jobs.list_events(job.id)]
+    assert any(message.startswith("The worker was lost") for message in messages)
+    names = [model.id for model in client.models.list()]
+    assert names.count(job.fine_tuned_model) == 1
 
 
 def test_a_killed_engine_leaves_no_request_hanging_and_comes_back(
