@@ -2,8 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.engines import ScriptedEngine
 
+from tests.engines import ScriptedEngine
 from tunery_server.config import Settings
 
 

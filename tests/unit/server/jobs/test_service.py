@@ -2,8 +2,8 @@
 
 import pytest
 import redis
-from tests.rows import NOW, a_file
 
+from tests.rows import NOW, a_file
 from tunery_adapters.spec import LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.jobs.request import JobRequest

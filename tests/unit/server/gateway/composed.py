@@ -1,0 +1,84 @@
+"""The whole gateway as an ASGI app: everything real but the engine."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx2
+from fastapi import FastAPI
+from openai import AsyncOpenAI
+
+from tests.engines import ScriptedEngine
+from tests.peft import write_peft_folder
+from tests.rows import an_adapter
+from tunery_adapters.manifest import Provenance
+from tunery_adapters.store import AdapterStore
+from tunery_server.config import Settings
+from tunery_server.gateway.auth import ALL_SCOPES, new_key
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.database import Database
+from tunery_server.records.keys import SqlKeys
+from tunery_server.records.rows import Adapter
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The app, the engine behind it, and keys of two tenants."""
+
+    app: FastAPI
+    engine: ScriptedEngine
+    settings: Settings
+    database: Database
+    key: str
+    rival_key: str
+
+    def http(self, key: str | None = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://tunery",
+            headers={"Authorization": f"Bearer {key or self.key}"},
+        )
+
+    def openai(self, key: str | None = None) -> AsyncOpenAI:
+        """The stock client, which refuses an answer that is not as OpenAI's types say."""
+        return AsyncOpenAI(
+            base_url="http://tunery/v1",
+            api_key=key or self.key,
+            max_retries=0,
+            http_client=self.http(key),
+            _strict_response_validation=True,
+        )
+
+    def new_key(self, *scopes: str, tenant: str = "acme") -> str:
+        secret, key = new_key(tenant, "test", scopes or ALL_SCOPES, time.time())
+        SqlKeys(self.database).add(key)
+        return secret
+
+    def publish(self, tenant: str = "acme") -> Adapter:
+        """A published and registered adapter, as a job leaves it behind."""
+        adapter = an_adapter(tenant_id=tenant)
+        source = write_peft_folder(self.settings.home / "source")
+        AdapterStore(self.settings.home / "adapters").publish(
+            source,
+            Provenance(
+                adapter_id=adapter.adapter_id,
+                version=adapter.version,
+                model=adapter.model,
+                base_model=adapter.base_model,
+                tenant_id=tenant,
+                created_at=adapter.created_at,  # type: ignore[arg-type]
+            ),
+        )
+        SqlAdapters(self.database).add(adapter)
+        return adapter
+
+    async def see_engine(self) -> None:
+        """What the monitor does twice a second."""
+        self.app.state.services.residency.observe(await self.engine.status())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """With the monitor at work."""
+        async with self.app.router.lifespan_context(self.app):
+            yield

@@ -1,0 +1,61 @@
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.engines import ScriptedEngine
+from tunery_server.config import Settings
+from tunery_server.gateway.app import create_app
+from tunery_server.gateway.auth import ALL_SCOPES, new_key
+from tunery_server.records.database import Database
+from tunery_server.records.keys import SqlKeys
+
+from .composed import Gateway
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record with the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("record") / "tunery.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture
+async def gateway(
+    settings: Settings, engine: ScriptedEngine, migrated: Path
+) -> AsyncIterator[Gateway]:
+    """A gateway with an engine that is ready, and nothing in it but two keys."""
+    redis.Redis.from_url(settings.redis).flushall()
+    gateway = composed(settings, engine, migrated)
+    await gateway.see_engine()
+    yield gateway
+    gateway.database.close()
+
+
+@pytest.fixture(scope="module")
+def refusing_gateway(
+    tmp_path_factory: pytest.TempPathFactory, valkey: str, migrated: Path
+) -> Iterator[Gateway]:
+    """One gateway for all tests of a module that leave nothing behind."""
+    home = tmp_path_factory.mktemp("refusing") / "home"
+    settings = Settings(home=home, redis_url=valkey, served_model_name="base")
+    gateway = composed(settings, ScriptedEngine(), migrated)
+    yield gateway
+    gateway.database.close()
+
+
+def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gateway:
+    settings.home.mkdir()
+    shutil.copy(migrated, settings.home / "tunery.db")
+    database = Database(settings.database)
+    secret, key = new_key("acme", "test", ALL_SCOPES, time.time())
+    rival_secret, rival_key = new_key("rival", "test", ALL_SCOPES, time.time())
+    for stored in (key, rival_key):
+        SqlKeys(database).add(stored)
+    return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)

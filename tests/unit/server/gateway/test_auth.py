@@ -1,0 +1,188 @@
+"""Who may do what, on every route that the app has."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Route
+
+from tests.rows import NOW
+from tunery_server.errors import PermissionDenied, Unauthenticated
+from tunery_server.gateway.auth import (
+    ALL_SCOPES,
+    CACHE_S,
+    KEY_PREFIX,
+    Authenticator,
+    Principal,
+    digest_of,
+    new_key,
+)
+from tunery_server.records.database import Database
+from tunery_server.records.keys import SqlKeys
+
+from .composed import Gateway
+
+PUBLIC = {("GET", "/livez"), ("GET", "/readyz")}
+UNKNOWN_KEY = KEY_PREFIX + "x" * 43
+
+
+def routes(app: FastAPI) -> set[tuple[str, str]]:
+    """Method and path of everything that can be reached, however it was added."""
+    return set(_reachable(app.routes, ""))
+
+
+def _reachable(found: list[BaseRoute], prefix: str) -> Iterator[tuple[str, str]]:
+    for route in found:
+        path = prefix + getattr(route, "path", "")
+        nested = getattr(route, "routes", None)
+        if isinstance(route, Route):
+            for method in route.methods or {"GET"}:
+                yield method, path
+        else:
+            assert nested, f"a kind of route that this test cannot look into: {route!r}"
+            yield from _reachable(nested, path)
+
+
+async def test_every_route_but_the_health_checks_wants_a_key(gateway: Gateway) -> None:
+    found = routes(gateway.app)
+    assert ("POST", "/v1/chat/completions") in found
+    assert ("DELETE", "/v1/models/{model:path}") in found
+    assert found > PUBLIC
+    async with gateway.http(UNKNOWN_KEY) as wrong, gateway.http() as right:
+        for method, path in sorted(found - PUBLIC):
+            url = path.replace("{model:path}", "base").replace("{", "").replace("}", "")
+            answer = await wrong.request(method, url, content=b"not even JSON")
+            assert answer.status_code == 401, (method, path)
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+            assert (await right.request(method, url)).status_code != 401, (method, path)
+
+
+async def test_the_health_checks_want_none(gateway: Gateway) -> None:
+    async with gateway.http(UNKNOWN_KEY) as http:
+        assert (await http.get("/livez")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs", "/redoc", "/openapi.json", "/invocations", "/pause", "/collective_rpc"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_nothing_else_is_there(gateway: Gateway, method: str, path: str) -> None:
+    async with gateway.http() as http:
+        answer = await http.request(method, path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT", "PATCH", "FOO"])
+async def test_other_methods_run_no_handler(gateway: Gateway, method: str) -> None:
+    async with gateway.http(UNKNOWN_KEY) as http:
+        answer = await http.request(method, "/v1/chat/completions")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        ["Bearer"],
+        ["Bearer "],
+        ["Basic {key}"],
+        ["{key}"],
+        ["Bearer {key}x"],
+        ["Bearer {key}", "Bearer {key}"],
+        ["Bearer {key}, Bearer {key}"],
+        ["Bearer ' OR 1=1 --"],
+        ["Bearer *"],
+        ["Bearer é"],
+    ],
+)
+async def test_a_request_without_a_valid_key_is_refused(
+    gateway: Gateway, headers: list[str]
+) -> None:
+    sent = [(b"authorization", text.format(key=gateway.key).encode("latin-1")) for text in headers]
+    async with gateway.http() as http:
+        del http.headers["authorization"]
+        answer = await http.get("/v1/models", headers=sent)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert gateway.key not in answer.text
+
+
+async def test_the_scheme_may_be_written_small(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        http.headers["authorization"] = f"bearer {gateway.key}"
+        assert (await http.get("/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("inference", "POST", "/v1/chat/completions"),
+        ("inference", "POST", "/v1/completions"),
+        ("files", "POST", "/v1/files"),
+        ("files", "GET", "/v1/files"),
+        ("files", "GET", "/v1/files/x/content"),
+        ("files", "DELETE", "/v1/files/x"),
+        ("jobs", "POST", "/v1/fine_tuning/jobs"),
+        ("jobs", "GET", "/v1/fine_tuning/jobs"),
+        ("jobs", "POST", "/v1/fine_tuning/jobs/x/cancel"),
+        ("adapters", "DELETE", "/v1/models/x"),
+        ("adapters", "DELETE", "/v1/adapters/x"),
+        ("admin", "GET", "/metrics"),
+    ],
+)
+async def test_a_key_without_the_scope_is_refused(
+    gateway: Gateway, scope: str, method: str, path: str
+) -> None:
+    others = [other for other in ALL_SCOPES if other != scope]
+    async with gateway.http(gateway.new_key(*others)) as http:
+        answer = await http.request(method, path)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "insufficient_permissions"
+    assert answer.json()["error"]["type"] == "permission_error"
+
+
+class TestAuthenticator:
+    @pytest.fixture
+    def keys(self, database: Database) -> SqlKeys:
+        return SqlKeys(database)
+
+    async def test_a_key_gives_its_principal(self, keys: SqlKeys) -> None:
+        secret, key = new_key("acme", "test", ("files",), NOW)
+        keys.add(key)
+        principal = await Authenticator(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
+        assert principal == Principal(key.id, "acme", frozenset({"files"}))
+        with pytest.raises(PermissionDenied, match="'jobs'"):
+            principal.require("jobs")
+
+    async def test_a_revoked_key_stops_working_in_time(self, keys: SqlKeys) -> None:
+        secret, key = new_key("acme", "test", (), NOW)
+        keys.add(key)
+        now = 100.0
+        authenticator = Authenticator(keys, timer=lambda: now)
+        header = [f"Bearer {secret}"]
+        await authenticator.principal(header)
+        keys.revoke(key.id, now=NOW)
+        now = 100.0 + CACHE_S - 0.01
+        await authenticator.principal(header)
+        now = 100.0 + CACHE_S
+        for _ in range(2):
+            with pytest.raises(Unauthenticated):
+                await authenticator.principal(header)
+
+    async def test_a_wrong_key_is_not_remembered(self, keys: SqlKeys) -> None:
+        authenticator = Authenticator(keys, timer=lambda: 0.0)
+        secret, key = new_key("acme", "test", (), NOW)
+        with pytest.raises(Unauthenticated):
+            await authenticator.principal([f"Bearer {secret}"])
+        keys.add(key)
+        await authenticator.principal([f"Bearer {secret}"])
+
+    def test_of_a_key_only_its_digest_is_kept(self) -> None:
+        secret, key = new_key("acme", "test", (), NOW)
+        assert secret.startswith(KEY_PREFIX)
+        assert key.digest == digest_of(secret)
+        assert secret not in repr(key)
