@@ -77,8 +77,7 @@ def error_body(
 
 def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:
     """Status and body of one of our errors."""
-    if isinstance(error, EngineRefused):
-        error = _translated(error)
+    error = _translated(error)
     status = STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, _internal()
@@ -91,8 +90,10 @@ def event_of(error: Exception) -> bytes:
     return b"data: " + body + b"\n\n"
 
 
-def _translated(error: EngineRefused) -> TuneryError:
+def _translated(error: TuneryError) -> TuneryError:
     """The engine's own refusals, in our words where we know what they mean."""
+    if not isinstance(error, EngineRefused):
+        return error
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return EngineUnavailable("The engine could not finish the request.", code="engine_error")
     if "context length" in error.message or "max_model_len" in error.message:
@@ -108,6 +109,7 @@ def _translated(error: EngineRefused) -> TuneryError:
 
 async def _on_tunery_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TuneryError)  # noqa: S101 - registered for this class
+    error = _translated(error)
     status, body = body_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("error without a status", error=type(error).__name__)
