@@ -130,11 +130,12 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
 def answer(path: str, body: dict[str, Any]) -> list[bytes]:
-    """vLLM's answer to ``body``: one JSON object, or the events of a stream."""
+    """vLLM's answer to ``body``: one JSON object in two pieces, or the events of a stream."""
     chat = path.endswith("/chat/completions")
     if not body.get("stream"):
         choices = [_chat_choice("message", "Hi!", "stop") if chat else _choice("Hi!", "stop")]
-        return [orjson.dumps(_completion(chat, body["model"], choices, usage=USAGE))]
+        whole = orjson.dumps(_completion(chat, body["model"], choices, usage=USAGE))
+        return [whole[:20], whole[20:]]
     make = (lambda text, end: _chat_choice("delta", text, end)) if chat else _choice
     chunks = [
         _completion(chat, body["model"], [make(text, end)], chunk=True)
