@@ -121,6 +121,7 @@ def test_a_tool_call(client: OpenAI) -> None:
         "type": "function",
         "function": {
             "name": "get_weather",
+            "strict": True,
             "parameters": {
                 "type": "object",
                 "properties": {"city": {"enum": ["Paris", "Rome"]}},
@@ -134,7 +135,7 @@ def test_a_tool_call(client: OpenAI) -> None:
         messages=[{"role": "user", "content": "How is the weather in Rome?"}],
         tools=[tool],
         tool_choice={"type": "function", "function": {"name": "get_weather"}},
-        max_tokens=40,
+        max_tokens=80,
         temperature=0,
     )
     calls = answer.choices[0].message.tool_calls
@@ -150,8 +151,10 @@ def test_a_text_completion(client: OpenAI) -> None:
     assert "Paris" in answer.choices[0].text
 
 
-def test_completions_of_two_prompts_as_a_stream(client: OpenAI) -> None:
-    stream = client.completions.create(
+def test_completions_of_two_prompts_as_a_stream(server: RunningServer) -> None:
+    # The client's own type has no null as finish_reason, which every chunk but the last carries.
+    lenient = server.client(strict=False)
+    stream = lenient.completions.create(
         model=MODEL_NAME,
         prompt=["One, two, three,", "Monday, Tuesday,"],
         max_tokens=4,
