@@ -17,7 +17,8 @@ from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_REQUEST_ID = re.compile(r"^[\w-]{1,64}$", re.ASCII)
+_REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _CLIENT_GONE = 499
 """As nginx counts a client that did not wait for the answer."""
 _METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
@@ -98,9 +99,9 @@ class BoundedBody:
 
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.match(given) else f"req_{uuid.uuid4().hex}"
+    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
 
 
 def _declared(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "0")
-    return int(length) if length.isdigit() else 0
+    return int(length) if _LENGTH.fullmatch(length) else 0
