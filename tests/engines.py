@@ -48,6 +48,7 @@ class ScriptedEngine:
         self.running = 0
         self.idle = asyncio.Event()
         self.begun = asyncio.Event()
+        self.asked = asyncio.Event()
         self.chunk_bytes: int | None = None
         """Cut the answer into pieces of this size; by default one piece an event."""
 
@@ -57,6 +58,7 @@ class ScriptedEngine:
         self.adapters.clear()
 
     async def status(self) -> EngineStatus:
+        self.asked.set()
         self._must_answer()
         return EngineStatus(self.boot_id, frozenset(self.adapters))
 

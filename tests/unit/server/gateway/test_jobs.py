@@ -1,0 +1,165 @@
+"""Fine-tuning jobs through the whole gateway, as far as the worker."""
+
+from dataclasses import replace
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.rows import NOW, a_job
+from tunery_server.gateway.app import create_app
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import JobCheckpoint, JobStatus
+
+from .composed import Gateway
+from .test_files import ROW
+
+
+async def create(client: AsyncOpenAI, **values: object) -> str:
+    file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+    job = await client.fine_tuning.jobs.create(
+        model="base", training_file=file.id, extra_body=values
+    )
+    return job.id
+
+
+async def test_the_stock_client_makes_and_cancels_a_job(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+        job = await client.fine_tuning.jobs.create(
+            model="base",
+            training_file=file.id,
+            suffix="pirate",
+            seed=7,
+            metadata={"team": "a b"},
+            method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}},
+            extra_body={"lora": {"rank": 4, "quantization": "nf4"}},
+        )
+        assert (job.status, job.seed, job.metadata) == ("queued", 7, {"team": "a b"})
+        assert job.hyperparameters.n_epochs == 2
+        assert job.error is None
+        assert job.fine_tuned_model is None
+        assert job.model_extra is not None
+        assert job.model_extra["lora"]["rank"] == 4
+        assert job.model_extra["lora"]["alpha"] == 8
+        looked_up = await client.fine_tuning.jobs.retrieve(job.id)
+        assert looked_up.model_extra is not None
+        assert looked_up.model_extra["queue_position"] == 1
+        events = [e.message async for e in client.fine_tuning.jobs.list_events(job.id, limit=1)]
+        assert len(events) == 2
+        cancelled = await client.fine_tuning.jobs.cancel(job.id)
+        assert cancelled.status == "cancelled"
+        assert (await client.fine_tuning.jobs.cancel(job.id)).finished_at == cancelled.finished_at
+
+
+async def test_hyperparameters_may_be_auto(gateway: Gateway) -> None:
+    auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    async with gateway.openai() as client:
+        job = await client.fine_tuning.jobs.retrieve(await create(client, hyperparameters=auto))
+    assert isinstance(job.hyperparameters.n_epochs, int)
+    assert isinstance(job.hyperparameters.batch_size, int)
+    assert job.hyperparameters.learning_rate_multiplier == 1.0
+
+
+async def test_a_file_stays_while_its_job_waits(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        job_id = await create(client)
+        job = await client.fine_tuning.jobs.retrieve(job_id)
+        with pytest.raises(openai.BadRequestError) as raised:
+            await client.files.delete(job.training_file)
+        assert raised.value.code == "file_in_use"
+        await client.fine_tuning.jobs.cancel(job_id)
+        await client.files.delete(job.training_file)
+
+
+async def test_a_job_of_any_state_passes_the_stock_client(gateway: Gateway) -> None:
+    jobs = SqlJobs(gateway.database)
+    for number, status in enumerate(JobStatus):
+        failed = {"code": "x", "message": "y", "param": None}
+        jobs.add(
+            a_job(
+                status=status,
+                created_at=NOW + number,
+                started_at=NOW + 0.5,
+                finished_at=NOW + 1.5,
+                estimated_finish=NOW + 2.5,
+                error=failed if status is JobStatus.FAILED else None,
+            )
+        )
+    async with gateway.openai() as client:
+        found = [job.status async for job in client.fine_tuning.jobs.list(limit=2)]
+    assert found == [str(status) for status in JobStatus][::-1]
+
+
+async def test_jobs_are_found_by_metadata(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        red = await create(client, metadata={"team": "a b"})
+        await create(client, metadata={"team": "c"})
+        found = [job.id async for job in client.fine_tuning.jobs.list(metadata={"team": "a b"})]
+    assert found == [red]
+
+
+async def test_checkpoints_pass_the_stock_client(gateway: Gateway) -> None:
+    job = a_job()
+    SqlJobs(gateway.database).add(job)
+    for step in (10, 20):
+        SqlJobHistory(gateway.database).add_checkpoint(
+            JobCheckpoint(
+                id=f"ftckpt_{step}",
+                job_id=job.id,
+                step=step,
+                model=f"m:ckpt-step-{step}",
+                metrics={"step": float(step), "train_loss": 0.5},
+                created_at=NOW + 0.5,
+            )
+        )
+    async with gateway.openai() as client:
+        pages = client.fine_tuning.jobs.checkpoints.list(job.id, limit=1)
+        found = [checkpoint.step_number async for checkpoint in pages]
+    assert found == [20, 10]
+
+
+async def test_another_tenants_job_is_an_absent_one(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        job_id = await create(client)
+    absent = "ftjob-" + "0" * 32
+    async with gateway.http(gateway.rival_key) as http:
+        for method, path in [
+            ("GET", "/{}"),
+            ("POST", "/{}/cancel"),
+            ("GET", "/{}/events"),
+            ("GET", "/{}/checkpoints"),
+        ]:
+            theirs = await http.request(method, "/v1/fine_tuning/jobs" + path.format(job_id))
+            none = await http.request(method, "/v1/fine_tuning/jobs" + path.format(absent))
+            assert theirs.status_code == none.status_code == 404
+            assert theirs.text == none.text.replace(absent, job_id)
+        mine = await http.get("/v1/files")
+        assert mine.json()["data"] == []
+    async with gateway.openai() as client:
+        assert (await client.fine_tuning.jobs.retrieve(job_id)).status == "queued"
+
+
+async def test_another_tenants_file_trains_nothing(gateway: Gateway) -> None:
+    async with gateway.openai(gateway.rival_key) as rival:
+        file = await rival.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+    async with gateway.openai() as client:
+        with pytest.raises(openai.NotFoundError) as raised:
+            await client.fine_tuning.jobs.create(model="base", training_file=file.id)
+    assert raised.value.param == "training_file"
+
+
+async def test_without_redis_jobs_are_refused_and_can_be_read(gateway: Gateway) -> None:
+    nobody = gateway.settings.model_copy(update={"redis_url": "unix:///nonexistent/valkey.sock"})
+    alone = replace(gateway, app=create_app(nobody, gateway.engine))
+    async with gateway.openai() as client:
+        job_id = await create(client)
+    async with alone.openai() as client:
+        with pytest.raises(openai.InternalServerError) as raised:
+            await create(client)
+        assert raised.value.status_code == 503
+        assert raised.value.code == "server_is_overloaded"
+        assert [job.id async for job in client.fine_tuning.jobs.list()] == [job_id]
+        assert (await client.fine_tuning.jobs.retrieve(job_id)).status == "queued"
+        assert (await client.fine_tuning.jobs.cancel(job_id)).status == "cancelled"
