@@ -3,6 +3,7 @@
 Two tenants that send the same prompt must not be able to see it in the time to the first token.
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -13,14 +14,18 @@ _BYTES = 32
 
 
 def read_or_make_secret(path: Path) -> bytes:
-    """The server's secret for salts, made on the first start, 0600."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
+    """The server's secret for salts, made on the first start, 0600.
+
+    It appears whole, and the first of several gateways that start at once wins.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(secret := secrets.token_bytes(_BYTES))
-    return secret
+        file.write(secrets.token_bytes(_BYTES))
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(temporary)
+    temporary.unlink()
+    return path.read_bytes()
 
 
 class CacheSalt:
