@@ -1,0 +1,80 @@
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tunery_server.errors import Overloaded
+from tunery_server.serving.admission import Admission
+
+
+class Guest:
+    """Takes a place and stays until told to go."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.inside = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.task = asyncio.create_task(self._visit(admission))
+
+    async def _visit(self, admission: Admission) -> None:
+        async with admission.place():
+            self.inside.set()
+            await self.leave.wait()
+
+
+async def settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_places_then_the_line_then_refusal() -> None:
+    admission = Admission(places=2, line=1)
+    guests = [Guest(admission) for _ in range(3)]
+    await settled()
+    assert [guest.inside.is_set() for guest in guests] == [True, True, False]
+    with pytest.raises(Overloaded):
+        async with admission.place():
+            pass
+    guests[0].leave.set()
+    await settled()
+    assert guests[2].inside.is_set()
+    for guest in guests:
+        guest.leave.set()
+    await asyncio.gather(*(guest.task for guest in guests))
+
+
+async def test_first_come_first_served() -> None:
+    admission = Admission(places=1, line=10)
+    guests = [Guest(admission) for _ in range(5)]
+    for place, guest in enumerate(guests):
+        await settled()
+        inside = [other.inside.is_set() for other in guests]
+        assert inside == [number <= place for number in range(5)]
+        guest.leave.set()
+
+
+@pytest.mark.parametrize("leaving", [lambda guest: guest.task.cancel(), lambda g: g.leave.set()])
+async def test_a_place_is_given_back_however_one_leaves(
+    leaving: Callable[[Guest], object],
+) -> None:
+    admission = Admission(places=1, line=0)
+    for _ in range(3):
+        guest = Guest(admission)
+        await settled()
+        assert guest.inside.is_set()
+        leaving(guest)
+        await asyncio.wait({guest.task})
+
+
+async def test_who_gives_up_waiting_leaves_the_line() -> None:
+    admission = Admission(places=1, line=1)
+    first = Guest(admission)
+    for _ in range(3):
+        waiting = Guest(admission)
+        await settled()
+        waiting.task.cancel()
+        await asyncio.wait({waiting.task})
+    last = Guest(admission)
+    first.leave.set()
+    await settled()
+    assert last.inside.is_set()

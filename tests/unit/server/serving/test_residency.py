@@ -1,0 +1,97 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.engines import Fault, ScriptedEngine
+from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_server.serving.residency import Residency
+
+NAME, FOLDER = "ft:base:tunery::1", Path("/adapters/1/v1")
+
+
+@pytest.fixture
+async def residency(engine: ScriptedEngine) -> Residency:
+    residency = Residency(engine)
+    residency.observe(await engine.status())
+    return residency
+
+
+async def test_many_requests_load_once(engine: ScriptedEngine, residency: Residency) -> None:
+    engine.fault = Fault.SLOW
+    waiting = [asyncio.create_task(residency.ensure(NAME, FOLDER)) for _ in range(10)]
+    await engine.begun.wait()
+    assert residency.state(NAME) == "loading"
+    engine.go.set()
+    await asyncio.gather(*waiting)
+    assert engine.loads == [(NAME, FOLDER)]
+    assert residency.state(NAME) == "loaded"
+    await residency.ensure(NAME, FOLDER)
+    assert len(engine.loads) == 1
+
+
+async def test_a_load_goes_on_when_its_first_request_goes(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    engine.fault = Fault.SLOW
+    first, second = (asyncio.create_task(residency.ensure(NAME, FOLDER)) for _ in range(2))
+    await engine.begun.wait()
+    first.cancel()
+    await asyncio.wait({first})
+    engine.go.set()
+    await second
+    assert len(engine.loads) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [EngineRefused("no", status=400), EngineUnavailable("gone")], ids=["refused", "gone"]
+)
+async def test_a_failed_load_fails_all_that_wait_and_is_tried_again(
+    engine: ScriptedEngine, residency: Residency, error: Exception
+) -> None:
+    engine.load_error = error
+    outcomes = await asyncio.gather(
+        *(residency.ensure(NAME, FOLDER) for _ in range(3)), return_exceptions=True
+    )
+    assert outcomes == [error] * 3
+    assert residency.state(NAME) == "unloaded"
+    engine.load_error = None
+    await residency.ensure(NAME, FOLDER)
+    assert residency.state(NAME) == "loaded"
+
+
+async def test_a_new_engine_process_knows_nothing(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    await residency.ensure(NAME, FOLDER)
+    engine.restart()
+    residency.observe(await engine.status())
+    assert residency.ready
+    assert residency.state(NAME) == "unloaded"
+    await residency.ensure(NAME, FOLDER)
+    assert len(engine.loads) == 2
+
+
+async def test_an_engine_that_does_not_answer_holds_nothing(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    await residency.ensure(NAME, FOLDER)
+    residency.observe(None)
+    assert not residency.ready
+    with pytest.raises(EngineUnavailable):
+        await residency.ensure(NAME, FOLDER)
+
+
+async def test_what_the_engine_holds_already_is_not_loaded(engine: ScriptedEngine) -> None:
+    engine.adapters.add(NAME)
+    residency = Residency(engine)
+    residency.observe(await engine.status())
+    await residency.ensure(NAME, FOLDER)
+    assert engine.loads == []
+
+
+async def test_forgetting_unloads(engine: ScriptedEngine, residency: Residency) -> None:
+    await residency.ensure(NAME, FOLDER)
+    await residency.forget(NAME)
+    assert engine.adapters == set()
+    assert residency.state(NAME) == "unloaded"
