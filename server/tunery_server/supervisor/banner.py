@@ -29,9 +29,8 @@ def show(settings: Settings, fresh: bool) -> None:
 
 def ready(settings: Settings, seconds: float) -> None:
     """The engine answers."""
-    _console().print(
-        f"Ready after {seconds:.0f} s: {settings.base_model_name} answers.", highlight=False
-    )
+    line = f"Ready after {seconds:.0f} s: {settings.base_model_name} answers."
+    _console().print(escape(line), highlight=False)
 
 
 def _console() -> Console:
