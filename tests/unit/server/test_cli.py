@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tunery_server.cli import app
+from tunery_server.config import read_settings
+from tunery_server.gateway.auth import ALL_SCOPES, TENANT_SCOPES, digest_of
+from tunery_server.records.database import Database
+from tunery_server.records.keys import SqlKeys
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUNERY_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def keys() -> SqlKeys:
+    return SqlKeys(Database(read_settings().database))
+
+
+def test_a_key_is_shown_once_and_stored_as_its_digest(home: Path) -> None:
+    secret = run("keys", "create", "laptop", "--tenant", "acme").stdout.strip()
+    key = keys().by_digest(digest_of(secret))
+    assert key is not None
+    assert (key.tenant_id, key.name, key.scopes) == ("acme", "laptop", TENANT_SCOPES)
+    listed = run("keys", "list").stdout
+    assert key.id in listed
+    assert "active" in listed
+    assert secret not in listed
+    assert secret.encode() not in (home / "tunery.db").read_bytes()
+
+
+def test_an_admin_key_carries_every_scope() -> None:
+    secret = run("keys", "create", "root", "--admin").stdout.strip()
+    key = keys().by_digest(digest_of(secret))
+    assert key is not None
+    assert key.scopes == ALL_SCOPES
+
+
+def test_a_key_is_revoked_by_its_id() -> None:
+    run("keys", "create", "laptop")
+    [key] = keys().list()
+    assert run("keys", "revoke", key.id).exit_code == 0
+    assert "revoked" in run("keys", "list").stdout
+    again = run("keys", "revoke", key.id)
+    assert again.exit_code == 2
+    assert "no active key" in again.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["gateway"], ["worker"], ["keys", "list"]])
+def test_a_wrong_setting_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("TUNERY_PROT", "1")
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "TUNERY_PROT" in result.stderr
+    assert "Traceback" not in result.output
