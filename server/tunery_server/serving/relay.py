@@ -1,13 +1,14 @@
 """Carries one request to the engine and its answer back."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tunery_server.engine.contract import Engine, Reply
+from tunery_server.errors import EngineUnavailable
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Target
@@ -54,6 +55,7 @@ class Relay:
     async def complete(self, tenant_id: str, request: InferenceRequest) -> bytes:
         """The whole answer as the engine wrote it."""
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._noticing_a_loss())
             target, reply = await self._open(stack, tenant_id, request)
             answer = b"".join([chunk async for chunk in reply.chunks()])
         _record(target, usage_of(answer))
@@ -69,6 +71,7 @@ class Relay:
         """
         started = self._timer()
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._noticing_a_loss())
             target, reply = await self._open(stack, tenant_id, request)
             usage = StreamUsage(passed=request.include_usage)
             first = True
@@ -84,6 +87,15 @@ class Relay:
                 _record(target, usage.usage)
             if not usage.done:
                 raise StreamCut
+
+    @contextmanager
+    def _noticing_a_loss(self) -> Iterator[None]:
+        """Not ready from the first request that the engine fails, not from the next look at it."""
+        try:
+            yield
+        except (EngineUnavailable, StreamCut):
+            self._residency.observe(None)
+            raise
 
     async def _open(
         self, stack: AsyncExitStack, tenant_id: str, request: InferenceRequest
