@@ -7,8 +7,6 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tunery_adapters.reports import EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
 from tunery_adapters.spec import TrainingSpec
 from tunery_server.processes import child
@@ -102,11 +100,11 @@ class Trainer:
 
 async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyReport, None]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
-    async for line in process.stdout:
-        try:
+    try:
+        async for line in process.stdout:
             yield REPORT.validate_json(line)
-        except ValidationError as error:
-            raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
+    except ValueError as error:  # a line that is no report, or has no end
+        raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
 
 
 def _check(status: int) -> None:
