@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.engines import ScriptedEngine
+from tests.rows import NOW
+from tunery_adapters.store import AdapterStore
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.database import Database
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.worker.publisher import Publisher
+
+
+class StoppedClock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def jobs(database: Database) -> SqlJobs:
+    return SqlJobs(database)
+
+
+@pytest.fixture
+def history(database: Database) -> SqlJobHistory:
+    return SqlJobHistory(database)
+
+
+@pytest.fixture
+def adapters(database: Database) -> SqlAdapters:
+    return SqlAdapters(database)
+
+
+@pytest.fixture
+def server(valkey: str) -> "redis.Redis":
+    client = redis.Redis.from_url(valkey)
+    client.flushall()
+    return client
+
+
+@pytest.fixture
+def queue(server: "redis.Redis") -> RedisQueue:
+    return RedisQueue(server, lease_s=60)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AdapterStore:
+    return AdapterStore(tmp_path / "adapters", max_rank=16)
+
+
+@pytest.fixture
+def publisher(
+    store: AdapterStore, adapters: SqlAdapters, engine: ScriptedEngine, clock: StoppedClock
+) -> Publisher:
+    return Publisher(
+        store=store,
+        adapters=adapters,
+        engine=engine,
+        organization="tunery",
+        load_timeout_s=10.0,
+        clock=clock,
+        sleep=clock.sleep,
+    )

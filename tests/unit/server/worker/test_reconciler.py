@@ -1,0 +1,127 @@
+"""Redis is made to agree with the record, whatever it forgot."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from tests.rows import NOW, a_job
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Job, JobStatus
+from tunery_server.worker.reconciler import Reconciler
+
+
+@pytest.fixture
+def reconciler(jobs: SqlJobs, history: SqlJobHistory, queue: RedisQueue) -> Reconciler:
+    return Reconciler(jobs=jobs, history=history, queue=queue, max_attempts=3, clock=lambda: NOW)
+
+
+@pytest.fixture
+def add(jobs: SqlJobs) -> Callable[..., Job]:
+    def add(**values: object) -> Job:
+        job = a_job(**values)
+        jobs.add(job)
+        return job
+
+    return add
+
+
+def test_waiting_jobs_that_redis_forgot_are_put_in_line_in_order(
+    reconciler: Reconciler, queue: RedisQueue, server: "redis.Redis", add: Callable[..., Job]
+) -> None:
+    made = [add(created_at=NOW + number) for number in (3, 1, 2)]
+    for job in made:
+        queue.enqueue(job.id, created_at=job.created_at)
+    server.flushall()
+    reconciler.look()
+    assert queue.waiting() == (made[1].id, made[2].id, made[0].id)
+    reconciler.look()
+    assert len(queue.waiting()) == 3
+
+
+def test_a_claimed_job_that_is_not_yet_running_is_left_alone(
+    reconciler: Reconciler, queue: RedisQueue, add: Callable[..., Job]
+) -> None:
+    job = add()
+    queue.enqueue(job.id, created_at=job.created_at)
+    assert queue.claim(wait_s=0) is not None
+    reconciler.look()
+    assert queue.waiting() == ()
+
+
+def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
+    reconciler: Reconciler,
+    queue: RedisQueue,
+    jobs: SqlJobs,
+    server: "redis.Redis",
+    add: Callable[..., Job],
+) -> None:
+    job = add()
+    queue.enqueue(job.id, created_at=job.created_at)
+    lease = queue.claim(wait_s=0)
+    assert lease is not None
+    running = jobs.change(job.id, allowed=set(JobStatus), status=JobStatus.RUNNING, attempt=1)
+    server.flushall()
+    reconciler.look()
+    assert queue.renew(lease)
+    reconciler.look()
+    reconciler.look()
+    assert jobs.get_any(job.id) == running
+    assert queue.waiting() == ()
+
+
+def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
+    reconciler: Reconciler, queue: RedisQueue, jobs: SqlJobs, add: Callable[..., Job]
+) -> None:
+    job = add(status=JobStatus.RUNNING, attempt=1)
+    reconciler.look()
+    assert jobs.get_any(job.id) == job
+    reconciler.look()
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert (now.status, now.attempt, now.losses) == (JobStatus.QUEUED, 1, 1)
+    assert queue.waiting() == (job.id,)
+
+
+def test_another_attempt_is_seen_anew(
+    reconciler: Reconciler, jobs: SqlJobs, add: Callable[..., Job]
+) -> None:
+    job = add(status=JobStatus.RUNNING, attempt=1)
+    reconciler.look()
+    second = jobs.change(job.id, allowed=set(JobStatus), attempt=2)
+    reconciler.look()
+    assert jobs.get_any(job.id) == second
+
+
+def test_a_job_that_kills_its_workers_is_given_up(
+    reconciler: Reconciler, jobs: SqlJobs, queue: RedisQueue, add: Callable[..., Job]
+) -> None:
+    job = add()
+    for attempt in (1, 2, 3):
+        jobs.change(job.id, allowed=set(JobStatus), status=JobStatus.RUNNING, attempt=attempt)
+        queue.remove(job.id)
+        reconciler.look()
+        reconciler.look()
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert (now.status, now.losses, now.finished_at) == (JobStatus.FAILED, 3, NOW)
+    assert now.error is not None
+    assert now.error["code"] == "worker_crashed"
+    assert queue.waiting() == ()
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED])
+def test_ended_jobs_are_left_alone(
+    reconciler: Reconciler,
+    jobs: SqlJobs,
+    queue: RedisQueue,
+    add: Callable[..., Job],
+    status: JobStatus,
+) -> None:
+    job = add(status=status)
+    reconciler.look()
+    reconciler.look()
+    assert jobs.get_any(job.id) == job
+    assert queue.waiting() == ()

@@ -1,0 +1,137 @@
+from typing import Any
+
+import pytest
+
+from tests.rows import a_job
+from tunery_adapters.reports import REPORT, AnyReport
+from tunery_server.errors import LeaseLost
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Job, JobStatus
+from tunery_server.worker.recorder import Recorder
+
+from .conftest import StoppedClock
+
+
+@pytest.fixture
+def job(jobs: SqlJobs) -> Job:
+    job = a_job(status=JobStatus.RUNNING, attempt=2)
+    jobs.add(job)
+    return job
+
+
+@pytest.fixture
+def recorder(job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock) -> Recorder:
+    return Recorder(job, jobs=jobs, history=history, clock=clock)
+
+
+STEP: dict[str, Any] = {
+    "type": "step",
+    "step": 1,
+    "total_steps": 4,
+    "epoch": 0.25,
+    "train_loss": 1.5,
+    "train_mean_token_accuracy": 0.5,
+    "learning_rate": 1e-4,
+    "tokens": 10,
+    "tokens_per_s": 5.0,
+    "seconds_left": 30.0,
+}
+DATA = {
+    "type": "data",
+    "split": "training",
+    "examples": 4,
+    "tokens": 100,
+    "trained_tokens": 25,
+    "truncated_examples": 0,
+    "truncated_tokens": 0,
+    "dropped_examples": 0,
+}
+
+
+def report(**values: Any) -> AnyReport:
+    return REPORT.validate_python(values)
+
+
+def messages(history: SqlJobHistory, job: Job) -> list[tuple[str, str]]:
+    page = history.events(job.id, after=None, limit=100)
+    assert page is not None
+    return [(event.level, event.message) for event in reversed(page.items)]
+
+
+def test_a_step_becomes_progress_and_a_metrics_event(
+    recorder: Recorder, job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock
+) -> None:
+    recorder.report(report(**STEP))
+    said = {name: value for name, value in STEP.items() if name != "type"}
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert now.progress == said
+    assert now.estimated_finish == clock() + 30.0
+    assert history.metrics(job.id) == (said,)
+    assert messages(history, job) == [("info", "Step 1/4: training loss=1.5000")]
+
+
+def test_the_share_of_trained_tokens_is_told(
+    recorder: Recorder, job: Job, history: SqlJobHistory
+) -> None:
+    recorder.report(report(**DATA))
+    [(_, message)] = messages(history, job)
+    assert "4 examples" in message
+    assert "25%" in message
+
+
+@pytest.mark.parametrize("cut", [{"truncated_examples": 2}, {"dropped_examples": 1}])
+def test_truncation_is_never_silent(
+    recorder: Recorder, job: Job, history: SqlJobHistory, cut: dict[str, int]
+) -> None:
+    recorder.report(report(**{**DATA, **cut}))
+    [_, (level, message)] = messages(history, job)
+    assert level == "warn"
+    assert "cut" in message
+
+
+def test_times_and_tokens_are_written(
+    recorder: Recorder, job: Job, jobs: SqlJobs, clock: StoppedClock
+) -> None:
+    recorder.report(report(type="loaded", device="cpu", dtype="bfloat16", trainable_parameters=10))
+    recorder.report(
+        report(type="finished", step=4, adapter_path="/a", trained_tokens=99, last_step_at=5.0)
+    )
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert now.trained_tokens == 99
+    assert now.timings == {"training_started_at": clock(), "last_step_at": 5.0}
+
+
+def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: SqlJobHistory) -> None:
+    values = {"device": "cpu", "dtype": "bfloat16", "trainable_parameters": 10}
+    recorder.report(report(type="loaded", resumed_from_step=7, **values))
+    assert "from step 7" in messages(history, job)[0][1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": JobStatus.CANCELLED}, {"attempt": 3}, {"status": JobStatus.QUEUED}],
+    ids=["cancelled", "taken-over", "requeued"],
+)
+def test_nothing_is_written_to_a_job_that_is_no_longer_ours(
+    recorder: Recorder, job: Job, jobs: SqlJobs, history: SqlJobHistory, change: dict[str, Any]
+) -> None:
+    theirs = jobs.change(job.id, allowed=set(JobStatus), **change)
+    finished = report(
+        type="finished", step=4, adapter_path="/a", trained_tokens=99, last_step_at=5.0
+    )
+    for write in (
+        recorder.check,
+        lambda: recorder.note("late"),
+        lambda: recorder.write(progress={}),
+        lambda: recorder.timing(loaded_at=1.0),
+        lambda: recorder.report(report(**STEP)),
+        lambda: recorder.report(report(**DATA)),
+        lambda: recorder.report(finished),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert jobs.get_any(job.id) == theirs
+    assert messages(history, job) == []
