@@ -117,7 +117,9 @@ def _environment(home: Path, port: int) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if key not in _ANOTHERS}
     model = os.environ.get("TUNERY_MODEL") or str(_data_folder() / "models" / BUNDLED_MODEL)
     own = {"TUNERY_HOME": str(home), "TUNERY_PORT": str(port), "TUNERY_MODEL": model}
-    return {**inherited, **own}
+    # Nobody chats while this server trains, so the trainer may have every core.
+    defaults = {"TUNERY_TRAINER_THREADS": str(os.cpu_count() or 1)}
+    return {**defaults, **inherited, **own}
 
 
 def _data_folder() -> Path:
