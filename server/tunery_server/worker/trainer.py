@@ -44,6 +44,7 @@ class Trainer:
         self._folder = folder
         self._niceness = niceness
         self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
 
     async def reports(self) -> AsyncGenerator[AnyReport, None]:
         """Start the process and hand on what it says, until it has ended well.
@@ -67,7 +68,7 @@ class Trainer:
                 if isinstance(report, Stopped):
                     raise TrainerStopped
                 yield report
-            _check(await process.wait())
+            _check(await process.wait(), stopping=self._stopping)
         finally:
             child.kill_group(process)
             with contextlib.suppress(ProcessLookupError):
@@ -75,7 +76,8 @@ class Trainer:
 
     def stop(self) -> None:
         """Ask for a checkpoint and an early end; killed if it takes too long."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and not self._stopping and self._process.returncode is None:
+            self._stopping = True
             self._process.terminate()
             asyncio.get_running_loop().call_later(_GRACE_S, child.kill_group, self._process)
 
@@ -107,8 +109,9 @@ async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyRepo
         raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
 
 
-def _check(status: int) -> None:
-    if status == EXIT_STOPPED:
+def _check(status: int, *, stopping: bool) -> None:
+    """One that is asked to stop while it is starting, or that takes too long, dies of a signal."""
+    if status == EXIT_STOPPED or (stopping and status < 0):
         raise TrainerStopped
     if status in {_KILLED, 128 - _KILLED}:
         raise TrainerFailed(
