@@ -67,7 +67,7 @@ class Gateway:
                 model=adapter.model,
                 base_model=adapter.base_model,
                 tenant_id=tenant,
-                created_at=adapter.created_at,  # type: ignore[arg-type]
+                created_at=adapter.created_at,
             ),
         )
         SqlAdapters(self.database).add(adapter)

@@ -151,5 +151,5 @@ class TestUntilGone:
             return {"type": "http.disconnect"}
 
         with pytest.raises(ClientGone):
-            await until_gone(gone, anext(source()))  # type: ignore[arg-type]
+            await until_gone(gone, anext(source()))
         assert cleaned.is_set()

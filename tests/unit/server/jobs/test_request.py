@@ -13,9 +13,10 @@ def test_epochs_go_on_until_about_600_examples_were_seen(examples: int, epochs: 
 
 
 @pytest.mark.parametrize(
-    ("examples", "batch_size"), [(1, 1), (49, 1), (50, 2), (400, 16), (10**6, 16)]
+    ("examples", "batch_size"),
+    [(1, 1), (59, 1), (119, 1), (120, 2), (252, 4), (960, 16), (10**6, 16)],
 )
-def test_a_batch_leaves_25_steps_an_epoch(examples: int, batch_size: int) -> None:
+def test_a_batch_leaves_60_steps_an_epoch(examples: int, batch_size: int) -> None:
     assert auto_batch_size(examples) == batch_size
 
 

@@ -91,7 +91,7 @@ async def test_each_start_comes_later_than_the_last(
         waiting.close()  # type: ignore[attr-defined]
         raise TimeoutError
 
-    monkeypatch.setattr(module.asyncio, "wait_for", record)
+    monkeypatch.setattr("tunery_server.supervisor.service.asyncio.wait_for", record)
     service = Service(spec(COUNTS, log), timer=lambda: 0.0)
     await service.start()
     await until(lambda: len(waits) >= 9)

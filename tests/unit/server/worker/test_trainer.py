@@ -9,6 +9,7 @@ from tests.servers import alive
 from tests.stand_in_trainer import install
 from tunery_adapters.reports import AnyReport, Finished, Step
 from tunery_adapters.spec import TrainingSpec
+from tunery_server.worker import trainer as module
 from tunery_server.worker.trainer import Trainer, TrainerFailed, TrainerStopped
 
 
@@ -89,10 +90,17 @@ async def test_a_trainer_that_stopped_at_a_checkpoint_is_told_apart(
         await reports(trainer)
 
 
-async def test_stopping_is_a_sigterm(
-    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "script",
+    [
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); step(1); time.sleep(600)",
+        "step(1); time.sleep(600)",
+    ],
+    ids=["checkpoint", "still-starting"],
+)
+async def test_stopping_is_one_sigterm(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    script = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); step(1); time.sleep(600)"
     install(tmp_path, monkeypatch, script)
     running = trainer.reports()
     await anext(running)
@@ -101,6 +109,19 @@ async def test_stopping_is_a_sigterm(
     with pytest.raises(TrainerStopped):
         await anext(running)
     trainer.stop()
+
+
+async def test_a_trainer_that_does_not_stop_is_killed_and_not_called_out_of_memory(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GRACE_S", 0.05)
+    script = "signal.signal(signal.SIGTERM, signal.SIG_IGN); step(1); time.sleep(600)"
+    install(tmp_path, monkeypatch, script)
+    running = trainer.reports()
+    await anext(running)
+    trainer.stop()
+    with pytest.raises(TrainerStopped):
+        await anext(running)
 
 
 async def test_leaving_early_kills_the_process(

@@ -1,0 +1,279 @@
+"""One attempt from claim to outcome; everything is real but the engine and the trainer."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.engines import Fault, ScriptedEngine
+from tests.peft import write_peft_folder
+from tests.rows import a_job
+from tests.servers import alive
+from tests.stand_in_trainer import install
+from tunery_server.files.service import RESULTS, FileService
+from tunery_server.files.store import FileStore
+from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.database import Database
+from tunery_server.records.files import SqlFiles
+from tunery_server.records.job_history import SqlJobHistory
+from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.rows import Job, JobStatus
+from tunery_server.worker import attempt
+from tunery_server.worker.attempt import Bench
+from tunery_server.worker.loop import Worker
+from tunery_server.worker.publisher import Publisher
+from tunery_server.worker.reconciler import Reconciler
+
+from .conftest import StoppedClock
+
+GOOD = "step(1); checkpoint(1); step(2); finished(2)"
+HANGS = "(folder / 'pid').write_text(str(os.getpid())); step(1); time.sleep(600)"
+STOPS = f"""
+def stop(*_):
+    say("stopped", step=1)
+    sys.exit(75)
+signal.signal(signal.SIGTERM, stop)
+{HANGS}
+"""
+
+
+@pytest.fixture
+def bench(
+    database: Database,
+    jobs: SqlJobs,
+    history: SqlJobHistory,
+    queue: RedisQueue,
+    publisher: Publisher,
+    clock: StoppedClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Bench:
+    monkeypatch.setattr(attempt, "WATCH_S", 0.01)
+    store = FileStore(tmp_path / "files", max_bytes=10_000)
+    files = FileService(
+        files=SqlFiles(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=clock
+    )
+    return Bench(
+        jobs=jobs,
+        history=history,
+        files=files,
+        store=store,
+        queue=queue,
+        publisher=publisher,
+        folder=tmp_path / "jobs",
+        base_model_path="/base",
+        max_length=64,
+        threads=1,
+        niceness=5,
+        renew_s=0.05,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def job(bench: Bench, tmp_path: Path) -> Job:
+    """A job in line whose trainer finds its adapter made already."""
+    file = bench.files.create("acme", filename="a", purpose="user_data", chunks=[b"x"])
+    job = a_job(training_file=file.id)
+    bench.jobs.add(job)
+    bench.queue.enqueue(job.id, created_at=job.created_at)
+    write_peft_folder(bench.folder / job.id / "adapter")
+    return job
+
+
+@contextlib.asynccontextmanager
+async def working(bench: Bench) -> AsyncIterator[Worker]:
+    reconciler = Reconciler(
+        jobs=bench.jobs,
+        history=bench.history,
+        queue=bench.queue,
+        max_attempts=3,
+        clock=bench.clock,
+    )
+    worker = Worker(bench, reconciler)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        async with asyncio.timeout(10):
+            await running
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; fail when it does not in time."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - of the record, of Redis, of another process
+            await asyncio.sleep(0.01)
+
+
+async def reached(bench: Bench, job: Job, *statuses: JobStatus) -> Job:
+    await until(lambda: current(bench, job).status in statuses)
+    return current(bench, job)
+
+
+def current(bench: Bench, job: Job) -> Job:
+    now = bench.jobs.get_any(job.id)
+    assert now is not None
+    return now
+
+
+async def trainer_pid(bench: Bench, job: Job) -> int:
+    """The trainer's process, once it has made its first step."""
+    await until(lambda: bool(bench.history.metrics(job.id)))
+    return int((bench.folder / job.id / "pid").read_text())
+
+
+def messages(bench: Bench, job: Job) -> list[str]:
+    page = bench.history.events(job.id, after=None, limit=100)
+    assert page is not None
+    return [event.message for event in reversed(page.items)]
+
+
+async def test_a_job_ends_with_an_adapter_that_is_loaded(
+    bench: Bench,
+    job: Job,
+    adapters: SqlAdapters,
+    engine: ScriptedEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(tmp_path, monkeypatch, GOOD)
+    async with working(bench):
+        done = await reached(bench, job, JobStatus.SUCCEEDED)
+    assert done.fine_tuned_model is not None
+    assert (done.attempt, done.trained_tokens) == (1, 20)
+    assert adapters.get("acme", done.fine_tuned_model) is not None
+    assert engine.adapters == {done.fine_tuned_model}
+    checkpoints = bench.history.checkpoints(job.id, after=None, limit=9)
+    assert checkpoints is not None
+    assert [c.model for c in checkpoints.items] == [f"{done.fine_tuned_model}:ckpt-step-1"]
+    [result] = done.result_files
+    file, content = bench.files.content("acme", result)
+    assert (file.purpose, b"".join(content).count(b"\n")) == (RESULTS, 3)
+    assert messages(bench, job)[-1] == "The job has successfully completed"
+    assert bench.queue.leased() == frozenset()
+    assert not (bench.folder / job.id / "adapter").exists()
+
+
+async def test_a_job_succeeds_while_the_engine_is_away(
+    bench: Bench, job: Job, engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.fault = Fault.AWAY
+    install(tmp_path, monkeypatch, GOOD)
+    async with working(bench):
+        await reached(bench, job, JobStatus.SUCCEEDED)
+    assert any("does not answer" in message for message in messages(bench, job))
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("step(1); sys.exit(1)", "trainer_error"),
+        ("step(1)", "trainer_error"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory"),
+        ("import shutil; shutil.rmtree(folder / 'adapter'); finished(1)", "invalid_adapter"),
+    ],
+)
+async def test_a_failed_job_leaves_nothing_and_the_next_one_runs(
+    bench: Bench,
+    job: Job,
+    adapters: SqlAdapters,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    code: str,
+) -> None:
+    install(tmp_path, monkeypatch, script)
+    async with working(bench):
+        failed = await reached(bench, job, JobStatus.FAILED)
+        assert failed.error is not None
+        assert failed.error["code"] == code
+        install(tmp_path, monkeypatch, GOOD)
+        following = a_job(training_file=job.training_file)
+        write_peft_folder(bench.folder / following.id / "adapter")
+        bench.jobs.add(following)
+        bench.queue.enqueue(following.id, created_at=following.created_at)
+        await reached(bench, following, JobStatus.SUCCEEDED)
+    page = adapters.list("acme")
+    assert page is not None
+    assert {adapter.job_id for adapter in page.items} == {following.id}
+
+
+async def test_cancelling_kills_the_trainer(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, HANGS)
+    async with working(bench):
+        pid = await trainer_pid(bench, job)
+        bench.jobs.change(job.id, allowed=UNFINISHED, status=JobStatus.CANCELLED)
+        await until(lambda: not alive([pid]))
+        await until(lambda: not bench.queue.leased())
+    now = current(bench, job)
+    assert (now.status, now.fine_tuned_model) == (JobStatus.CANCELLED, None)
+
+
+async def test_stopping_the_worker_puts_the_job_back_in_line(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, STOPS)
+    async with working(bench) as worker:
+        await trainer_pid(bench, job)
+        worker.stop()
+        waiting = await reached(bench, job, JobStatus.QUEUED)
+    assert (waiting.attempt, waiting.losses) == (1, 0)
+    assert bench.queue.waiting() == (job.id,)
+    assert bench.queue.leased() == frozenset()
+    install(tmp_path, monkeypatch, GOOD)
+    async with working(bench):
+        assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
+
+
+async def test_a_worker_whose_lease_was_taken_writes_nothing_more(
+    bench: Bench,
+    job: Job,
+    server: "redis.Redis",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(tmp_path, monkeypatch, HANGS)
+    async with working(bench):
+        pid = await trainer_pid(bench, job)
+        server.hset("{tunery}:owners", job.id, "another worker")
+        await until(lambda: not alive([pid]))
+        now = current(bench, job)
+    assert now.status is JobStatus.RUNNING
+
+
+async def test_redis_losing_everything_is_not_noticed_by_a_running_job(
+    bench: Bench,
+    job: Job,
+    server: "redis.Redis",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = f"step(1)\nwhile not (folder / 'go').exists(): time.sleep(0.01)\n{GOOD}"
+    install(tmp_path, monkeypatch, script)
+    async with working(bench):
+        await until(lambda: bool(bench.history.metrics(job.id)))
+        server.flushall()
+        await until(lambda: job.id in bench.queue.leased())
+        (bench.folder / job.id / "go").touch()
+        done = await reached(bench, job, JobStatus.SUCCEEDED)
+    assert (done.attempt, done.losses) == (1, 0)
+
+
+async def test_a_job_that_was_cancelled_in_line_is_not_run(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, GOOD)
+    bench.jobs.change(job.id, allowed=UNFINISHED, status=JobStatus.CANCELLED)
+    async with working(bench):
+        await until(lambda: not bench.queue.waiting() and not bench.queue.leased())
+    now = current(bench, job)
+    assert (now.status, now.attempt) == (JobStatus.CANCELLED, 0)
