@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.adapters.folders import PREFIX, RANK, MakeFolder, weights
 
+from tests.unit.adapters.folders import PREFIX, RANK, MakeFolder, weights
 from tunery_adapters.errors import InvalidAdapterError
 from tunery_adapters.peft_files import inspect
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.adapters.folders import PREFIX, MakeFolder, weights
 
+from tests.unit.adapters.folders import PREFIX, MakeFolder, weights
 from tunery_adapters.errors import (
     AdapterDamagedError,
     AdapterExistsError,
