@@ -122,20 +122,26 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
             max_lora_rank=settings.max_lora_rank,
             clock=time.time,
         ),
-        relay=Relay(
-            engine=engine,
-            resolver=Resolver(
-                base_model=settings.base_model_name,
-                adapters=registry,
-                folders=AdapterStore(settings.home / "adapters"),
-            ),
-            residency=residency,
-            admission=Admission(
-                places=settings.max_concurrent_requests, line=settings.max_queued_requests
-            ),
-            salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
-            timer=time.perf_counter,
+        relay=_relay(settings, engine, registry, residency),
+    )
+
+
+def _relay(
+    settings: Settings, engine: Engine, registry: SqlAdapters, residency: Residency
+) -> Relay:
+    return Relay(
+        engine=engine,
+        resolver=Resolver(
+            base_model=settings.base_model_name,
+            adapters=registry,
+            folders=AdapterStore(settings.home / "adapters"),
         ),
+        residency=residency,
+        admission=Admission(
+            places=settings.max_concurrent_requests, line=settings.max_queued_requests
+        ),
+        salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
+        timer=time.perf_counter,
     )
 
 
