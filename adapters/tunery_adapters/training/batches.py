@@ -35,6 +35,10 @@ class Schedule:
         first = position * self.batch_size
         return order[first : first + self.batch_size]
 
+    def seed_of(self, step: int) -> int:
+        """Return the seed of the random numbers drawn within step ``step``."""
+        return self.seed + 1 + step
+
     def ends_epoch(self, step: int) -> bool:
         """Whether ``step`` finished steps are a whole number of epochs, and not none."""
         return step > 0 and step % self.steps_per_epoch == 0

@@ -4,8 +4,8 @@
 of the latter only the newest is kept. ``complete.json`` is written last and holds the hash of
 every other file, so a folder that a crash or a full disk left behind is never resumed from.
 
-The data position and the learning rate are functions of the step, and batches are drawn by
-generators of their own, so of all random state only torch's (LoRA dropout) needs keeping.
+The order of the data, the learning rate and the random numbers of a step are functions of its
+number, so weights, optimiser state and that number are all there is to keep.
 """
 
 import hashlib
@@ -33,8 +33,6 @@ _TENSORS = "optimizer.safetensors"
 _TEMPORARY = ".tmp-"
 _EPOCH = "step-"
 _RECOVERY = "recovery-"
-_RNG_CPU = "rng.cpu"
-_RNG_CUDA = "rng.cuda"
 
 _log = logging.getLogger(__name__)
 
@@ -96,13 +94,9 @@ class Checkpoints:
         )
 
     def restore(self, found: Found, model: PeftModel, optimizer: Optimizer) -> None:
-        """Put a checkpoint's weights, optimiser state and random state back."""
+        """Put a checkpoint's weights and optimiser state back."""
         read_adapter(model, found.folder / ADAPTER)
         tensors = load_file(found.folder / _TENSORS)
-        torch.set_rng_state(tensors.pop(_RNG_CPU))
-        cuda = tensors.pop(_RNG_CUDA, None)
-        if cuda is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(cuda)
         optimizer.load_state_dict(_optimizer_state(optimizer, tensors))
 
     def _read(self, folder: Path, job: str) -> Found | None:
@@ -149,17 +143,13 @@ def check(folder: Path) -> None:
 
 
 def _tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """Flatten the optimiser's state to ``<parameter>.<key>`` and add the random state."""
+    """Flatten the optimiser's state to ``<parameter>.<key>``."""
     state = optimizer.state_dict()["state"]
-    tensors = {
+    return {
         f"{index}.{key}": torch.as_tensor(value).detach().to("cpu").contiguous()
         for index, entry in state.items()
         for key, value in entry.items()
     }
-    tensors[_RNG_CPU] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors[_RNG_CUDA] = torch.cuda.get_rng_state()
-    return tensors
 
 
 def _optimizer_state(optimizer: Optimizer, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:

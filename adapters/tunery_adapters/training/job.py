@@ -22,10 +22,17 @@ from tunery_adapters.training.steps import Learner
 _PLACES = {"threads", "output_dir", "base_model_path", "training_file", "validation_file"}
 
 
-def run(spec: TrainingSpec, report: Report, stop: Event, clock: Clock) -> bool:
+def run(
+    spec: TrainingSpec,
+    report: Report,
+    stop: Event,
+    clock: Clock,
+    precision: Precision | None = None,
+) -> bool:
     """Train; True if finished, False if stopped with a checkpoint to go on from.
 
-    Raises TrainingError and whatever torch raises; nothing is left half-written.
+    A resumed job keeps the precision that it began with. Raises TrainingError and whatever torch
+    raises; nothing is left half-written.
     """
     torch.set_num_threads(spec.threads)
 
@@ -38,7 +45,9 @@ def run(spec: TrainingSpec, report: Report, stop: Event, clock: Clock) -> bool:
     # The model, as an earlier run of this job left it if there was one.
     checkpoints = Checkpoints(Path(spec.output_dir))
     found = checkpoints.newest(fingerprint(spec))
-    precision = Precision.named(found.state.dtype) if found else Precision.here()
+    if found:
+        precision = Precision.named(found.state.dtype)
+    precision = precision or Precision.here()
     learner = _learner(spec, precision)
     if found:
         checkpoints.restore(found, learner.model, learner.optimizer)

@@ -74,7 +74,6 @@ class Loop:
         """Train to the end, or to the next pass after a stop was asked for; True if to the end."""
         try:
             while self._goes_on():
-                self._check_stop()
                 self._step()
                 self._save_if_due()
         except StopRequestedError:
@@ -95,7 +94,7 @@ class Loop:
         batch = [course.training.examples[i] for i in course.schedule.batch(step)]
         rate = learning_rate(step, course.schedule.total_steps, course.peak_learning_rate)
         started = self._clock.monotonic()
-        score = self._learner.train(batch, rate)
+        score = self._learner.train(batch, rate, course.schedule.seed_of(step), self._check_stop)
         self._recent.append((_tokens(batch), self._clock.monotonic() - started))
         self.last_step_at = self._clock.unix()
         self.state = State(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isfinite
+from typing import TypeAlias
 
 import torch
 from peft import PeftModel
@@ -24,6 +25,9 @@ _TOKENS_A_PASS = {"cpu": 1024, "cuda": 8192}
 
 _LOGITS_A_PASS = 1 << 28
 """Logits held at once: 1 GiB as float32."""
+
+
+Between: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,21 @@ class Learner:
         self._share = share_prefixes
         self._limits = _limits(model, precision)
 
-    def train(self, batch: Sequence[Example], learning_rate: float) -> Score:
-        """Take one optimiser step on the mean loss over the batch's supervised tokens."""
+    def train(
+        self, batch: Sequence[Example], learning_rate: float, seed: int, between: Between
+    ) -> Score:
+        """Take one optimiser step on the mean loss over the batch's supervised tokens.
+
+        ``seed`` is the step's own, for dropout. ``between`` runs before every pass; if it
+        raises, the step was not taken and may be repeated.
+        """
         self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(seed)
         tokens = sum(example.trained_tokens for example in batch)
         total = Score()
         for part in passes(batch, self._limits):
+            between()
             loss_sum, score = self._forward(part)
             (loss_sum / tokens).backward()  # type: ignore[no-untyped-call]
             total += score
@@ -84,10 +97,9 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         return total
 
-    def evaluate(self, examples: Iterable[Example], between: Callable[[], None]) -> Score:
+    def evaluate(self, examples: Iterable[Example], between: Between) -> Score:
         """Score the examples without learning; ``between`` runs before every pass."""
         self.model.eval()
         total = Score()

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import torch
 
 from tests.integration.training.rows import make_spec, row, weights_of, write_rows
 from tunery_adapters.peft_files import inspect
@@ -28,6 +29,7 @@ from tunery_adapters.training.failures import (
     as_report,
 )
 from tunery_adapters.training.loop import Clock
+from tunery_adapters.training.model import Precision
 
 pytestmark = pytest.mark.training
 
@@ -224,3 +226,42 @@ def test_running_out_of_memory_names_what_was_asked(tmp_path: Path) -> None:
     message = as_report(MemoryError(), make_spec(tmp_path, tmp_path)).message
     assert "batch of 4" in message
     assert "256 tokens" in message
+
+
+def test_a_job_goes_on_in_the_precision_that_it_began_with(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    spec = make_spec(tmp_path, tiny_model)
+    stop = Event()
+    for dtype in (torch.float32, torch.bfloat16):
+        said: list[AnyReport] = []
+        job.run(spec, said.append, stop, Clock(), Precision(torch.device("cpu"), dtype))
+        assert isinstance(said[0], Loaded)
+        assert said[0].dtype == "float32"
+
+
+class StopAfter(Event):
+    """An event that sets itself once it was asked often enough."""
+
+    def __init__(self, checks: float) -> None:
+        super().__init__()
+        self.checks = 0
+        self._enough = checks
+
+    def is_set(self) -> bool:
+        self.checks += 1
+        return self.checks > self._enough
+
+
+def test_a_large_step_is_left_between_passes_and_repeated(tmp_path: Path, tiny_model: Path) -> None:
+    many = str(write_rows(tmp_path / "many.jsonl", [row(i) for i in range(60)]))
+    calm = make_spec(tmp_path, tiny_model, training_file=many, batch_size=60)
+    never = StopAfter(math.inf)
+    assert job.run(calm, lambda report: None, never, Clock())
+    assert never.checks >= 4, "a step of one pass cannot be left in the middle"
+    spec = calm.model_copy(update={"output_dir": str(tmp_path / "again")})
+    said: list[AnyReport] = []
+    assert not job.run(spec, said.append, StopAfter(never.checks - 1), Clock())
+    assert said[-1] == Stopped(step=1)
+    run(spec)
+    assert weights_of(spec.output_dir) == weights_of(calm.output_dir)

@@ -16,6 +16,7 @@ from tunery_adapters.training import job
 from tunery_adapters.training.batches import Schedule
 from tunery_adapters.training.data import Example, load
 from tunery_adapters.training.loop import Clock
+from tunery_adapters.training.model import Precision
 
 pytestmark = pytest.mark.training
 
@@ -67,7 +68,8 @@ def test_losses_are_those_of_plain_transformers(
     lora = LoraSpec(rank=8)
     spec = make_spec(tmp_path, tiny_model, lora=lora, validation_file=str(held_out), n_epochs=4)
     said: list[AnyReport] = []
-    assert job.run(spec, said.append, Event(), Clock())
+    exact = Precision(torch.device("cpu"), torch.float32)
+    assert job.run(spec, said.append, Event(), Clock(), exact)
     steps = [report for report in said if isinstance(report, Step)]
     losses, valid_loss = oracle(spec, tokenizer, [step.learning_rate for step in steps])
     assert [step.train_loss for step in steps] == pytest.approx(losses, abs=1e-4)
