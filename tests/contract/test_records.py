@@ -262,7 +262,7 @@ class TestAdapters:
         adapters.add(adapter)
         assert adapters.get("rival", adapter.model) is None
         assert adapters.list("rival") == Page((), has_more=False)
-        assert adapters.list("rival", after=adapter.model) is None
+        assert adapters.list("rival", after=adapter.adapter_id) is None
         assert adapters.retire("rival", adapter.model) is None
         assert adapters.get("acme", adapter.model) == adapter
 
@@ -280,9 +280,9 @@ class TestAdapters:
         made = [an_adapter(created_at=NOW + number // 2) for number in range(5)]
         for adapter in made:
             adapters.add(adapter)
-        expected = sorted(made, key=lambda a: (a.created_at, a.model), reverse=True)
-        found = pages(lambda after: adapters.list("acme", after=after, limit=2), by="model")
-        assert found == [adapter.model for adapter in expected]
+        expected = sorted(made, key=lambda a: (a.created_at, a.adapter_id), reverse=True)
+        found = pages(lambda after: adapters.list("acme", after=after, limit=2), by="adapter_id")
+        assert found == [adapter.adapter_id for adapter in expected]
 
 
 class TestKeys:

@@ -10,6 +10,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from tests.pirates import ENDED, ask, pirate_rows, wait
 from tests.servers import MODEL_NAME, RunningServer
+from tunery import Tunery
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
@@ -149,6 +150,16 @@ def test_a_running_job_is_cancelled(
         time.sleep(0.1)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model is None
+
+
+def test_the_client_lists_adapters_page_by_page(
+    server: RunningServer, lora_job: FineTuningJob
+) -> None:
+    client = Tunery(base_url=f"{server.url}/v1", api_key=server.key)
+    paged = [adapter.model for adapter in client.adapters.list(limit=2)]
+    assert paged == [adapter.model for adapter in client.adapters.list().data]
+    assert lora_job.fine_tuned_model in paged
+    assert client.adapters.retrieve(paged[0]).status == "ready"
 
 
 def test_a_deleted_adapter_answers_no_more(client: OpenAI, lora_job: FineTuningJob) -> None:

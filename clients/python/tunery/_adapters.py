@@ -18,6 +18,7 @@ class Adapter(BaseModel):
     object: Literal["adapter"]
     model: str
     """The name by which requests ask for it, ``ft:…``."""
+    version: int
     base_model: str
     job_id: str | None = None
     step: int | None = None

@@ -37,7 +37,7 @@ class SqlAdapters:
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
     ) -> Page[Adapter] | None:
-        """One page of what is ready, newest first; None when ``after`` is not in the list."""
+        """One page of what is ready, newest first; None when ``after`` is no adapter's id in it."""
         query = all_of(adapters).where(
             adapters.c.tenant_id == tenant_id, adapters.c.status == AdapterStatus.READY
         )
@@ -46,7 +46,7 @@ class SqlAdapters:
                 connection,
                 query,
                 adapters,
-                "model",
+                "adapter_id",
                 after=after,
                 limit=limit,
                 ascending=False,

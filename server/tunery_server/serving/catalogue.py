@@ -44,7 +44,7 @@ class Catalogue:
         """Newest first. Raises InvalidRequest when ``after`` names none."""
         page = self._adapters.list(tenant_id, after=after, limit=limit)
         if page is None:
-            raise InvalidRequest("'after' is not the name of an adapter.", param="after")
+            raise InvalidRequest("'after' is not the id of an adapter.", param="after")
         return page
 
     def adapter(self, tenant_id: str, model: str) -> Adapter:

@@ -105,6 +105,7 @@ def adapter(model: str = TUNED) -> dict[str, Any]:
         "status": "ready",
         "residency": "loaded",
         "rank": 16,
+        "version": 1,
         "alpha": 32.0,
         "target_modules": "all-linear",
         "bytes": 1024,
