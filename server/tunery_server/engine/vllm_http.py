@@ -33,7 +33,10 @@ class VllmEngine:
     async def status(self) -> EngineStatus:
         """One cheap round trip."""
         answer = await self._call("GET", ADAPTERS_PATH, timeout_s=_STATUS_TIMEOUT_S)
-        return EngineStatus(answer["boot_id"], frozenset(answer["adapters"]))
+        try:
+            return EngineStatus(answer["boot_id"], frozenset(answer["adapters"]))
+        except (KeyError, TypeError) as error:
+            raise EngineUnavailable("The engine says something odd of itself.") from error
 
     async def load(self, name: str, path: Path) -> None:
         """Load through the plug-in's route."""
@@ -61,7 +64,10 @@ class VllmEngine:
 
     async def _call(self, method: str, path: str, *, timeout_s: float, json: Any = None) -> Any:
         async with self._request(method, path, timeout_s=timeout_s, json=json) as response:
-            return orjson.loads(await response.read())
+            try:
+                return orjson.loads(await response.read())
+            except orjson.JSONDecodeError as error:
+                raise EngineUnavailable("The engine's answer cannot be read.") from error
 
     @asynccontextmanager
     async def _forward(self, path: str, body: bytes) -> AsyncIterator[Reply]:

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from tunery_server.errors import EngineUnavailable
+
 _MARK = b'"usage":{'
+_ERROR = b'data: {"error"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,17 @@ class StreamUsage:
         self.done = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """Bytes for the client: whole events, less what it did not ask for."""
+        """Bytes for the client: whole events, less what it did not ask for.
+
+        Raises EngineUnavailable for an error event of the engine's own, whose words are not ours.
+        """
         data = self._rest + chunk
         whole, separator, self._rest = data.rpartition(b"\n\n")
         whole += separator
         if whole.endswith(b"data: [DONE]\n\n"):
             self.done = True
+        if whole.startswith(_ERROR) or b"\n\n" + _ERROR in whole:
+            raise EngineUnavailable("The engine could not finish the answer.", code="engine_error")
         if _MARK not in whole:
             return whole
         return b"".join(self._event(event) for event in whole.split(b"\n\n") if event)

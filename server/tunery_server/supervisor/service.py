@@ -84,11 +84,9 @@ class Service:
 
     async def _watch(self) -> None:
         delay_s = _FIRST_DELAY_S
-        while self._process is not None:
+        while True:
             started = self._timer()
-            status = await self._process.wait()
-            child.kill_group(self._process)
-            self._process = None
+            status = await self._end()
             if self._stopping.is_set():
                 return
             if self._timer() - started > _STEADY_S:
@@ -105,6 +103,22 @@ class Service:
             if self._stopping.is_set():
                 return
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            await self._spawn_again()
+
+    async def _end(self) -> int | None:
+        """Exit status of the process once it has ended; None when it could not be started."""
+        if self._process is None:
+            return None
+        status = await self._process.wait()
+        child.kill_group(self._process)
+        self._process = None
+        return status
+
+    async def _spawn_again(self) -> None:
+        try:
             process = await self._spawn()
-            if self._stopping.is_set():  # stop() came while there was nothing to stop
-                await child.stop(process, grace_s=self._spec.stop_grace_s)
+        except OSError:
+            log.exception("process could not be started", name=self._spec.name)
+            return
+        if self._stopping.is_set():  # stop() came while there was nothing to stop
+            await child.stop(process, grace_s=self._spec.stop_grace_s)

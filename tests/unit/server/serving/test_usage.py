@@ -2,6 +2,7 @@ import orjson
 import pytest
 
 from tests.engines import answer
+from tunery_server.errors import EngineUnavailable
 from tunery_server.serving.usage import StreamUsage, Usage, usage_of
 
 CHAT = "/v1/chat/completions"
@@ -61,3 +62,14 @@ def test_counts_are_read() -> None:
     [first, second] = answer(CHAT, {"model": "m"})
     assert usage_of(first + second) == Usage(5, 2)
     assert usage_of(b'{"usage":{"prompt_tokens":3}}') == Usage(3, 0)
+
+
+def test_an_error_event_of_the_engine_is_raised_in_our_words() -> None:
+    events = b'data: {"choices":[]}\n\ndata: {"error":{"message":"/srv/x.py: 3","code":500}}\n\n'
+    with pytest.raises(EngineUnavailable, match="could not finish"):
+        StreamUsage(passed=False).feed(events)
+
+
+def test_a_text_that_speaks_of_an_error_is_no_error() -> None:
+    event = b'data: {"choices":[{"delta":{"content":"data: {\\"error\\""}}]}\n\n'
+    assert StreamUsage(passed=False).feed(event) == event
