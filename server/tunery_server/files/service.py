@@ -60,6 +60,7 @@ class FileService:
 
     def get(self, tenant_id: str, file_id: str) -> File:
         """The file. Raises NotFound."""
+        self._drop_expired()
         file = self._files.get(tenant_id, file_id)
         if file is None:
             raise NotFound(f"No file with id {file_id!r}.", param="file_id")
@@ -75,6 +76,7 @@ class FileService:
         ascending: bool,
     ) -> Page[File]:
         """A page of files. Raises InvalidRequest when ``after`` names no file."""
+        self._drop_expired()
         page = self._files.list(
             tenant_id, purpose=purpose, after=after, limit=limit, ascending=ascending
         )
@@ -98,3 +100,10 @@ class FileService:
             )
         self._files.delete(tenant_id, file.id)
         self._store.delete(file.id)
+
+    def _drop_expired(self) -> None:
+        """Remove what has outlived its time, but for files that an unfinished job reads."""
+        for file in self._files.expired(self._clock()):
+            if not self._jobs.using_file(file.tenant_id, file.id, self._in_use):
+                self._files.delete(file.tenant_id, file.id)
+                self._store.delete(file.id)

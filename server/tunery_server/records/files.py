@@ -58,3 +58,10 @@ class SqlFiles:
         change = delete(files).where(files.c.id == file_id, files.c.tenant_id == tenant_id)
         with self._database.writing() as connection:
             return connection.execute(change).rowcount == 1
+
+    def expired(self, now: float) -> tuple[File, ...]:
+        """Files of all tenants whose time is over."""
+        query = all_of(files).where(files.c.expires_at <= now)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(File(**row) for row in rows)

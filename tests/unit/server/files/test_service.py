@@ -20,14 +20,28 @@ def jobs(database: Database) -> SqlJobs:
     return SqlJobs(database)
 
 
+class Clock:
+    """Time that a test moves on."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def service(database: Database, jobs: SqlJobs, tmp_path: Path) -> FileService:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(database: Database, jobs: SqlJobs, tmp_path: Path, clock: Clock) -> FileService:
     return FileService(
         files=SqlFiles(database),
         jobs=jobs,
         store=FileStore(tmp_path / "files", max_bytes=10_000),
         in_use=UNFINISHED,
-        clock=lambda: NOW,
+        clock=clock,
     )
 
 
@@ -59,6 +73,29 @@ def test_expiry_counts_from_now(service: FileService) -> None:
         "acme", filename="a", purpose="evals", chunks=[b"x"], expires_after_s=3600
     )
     assert file.expires_at == NOW + 3600
+
+
+def test_an_expired_file_is_gone(service: FileService, clock: Clock, tmp_path: Path) -> None:
+    file = service.create(
+        "acme", filename="a", purpose="evals", chunks=[b"x"], expires_after_s=3600
+    )
+    clock.now = NOW + 3599
+    assert service.get("acme", file.id) == file
+    clock.now = NOW + 3600
+    with pytest.raises(NotFound):
+        service.get("acme", file.id)
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_an_expired_file_waits_for_the_job_that_reads_it(
+    service: FileService, jobs: SqlJobs, clock: Clock
+) -> None:
+    file = service.create(
+        "acme", filename="a", purpose="fine-tune", chunks=[3 * ROW], expires_after_s=3600
+    )
+    jobs.add(a_job(training_file=file.id, status=JobStatus.RUNNING))
+    clock.now = NOW + 7200
+    assert service.get("acme", file.id) == file
 
 
 @pytest.mark.parametrize("status", sorted(JobStatus))
