@@ -54,7 +54,11 @@ class Plan(_Report):
 
 
 class Step(_Report):
-    """One optimiser step. ``tokens_per_s`` counts tokens that went through the model."""
+    """One optimiser step.
+
+    ``tokens`` are those of the step's examples; ``tokens_per_s`` is their rate over recent steps.
+    A prefix that examples share counts in each, though it is computed once.
+    """
 
     type: Literal["step"] = "step"
     step: int
