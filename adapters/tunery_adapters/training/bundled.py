@@ -38,6 +38,10 @@ def unpack(target: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+_SAMPLING = {"temperature": 0.2, "top_p": 0.9}
+"""What its makers sample with (model card of SmolLM2-135M-Instruct); the engine's defaults, too."""
+
+
 def _convert(source: Path, folder: Path) -> None:
     _say("loading torch and transformers")
     import torch  # noqa: PLC0415 (seconds to import; the line above comes first)
@@ -53,6 +57,7 @@ def _convert(source: Path, folder: Path) -> None:
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
     )
+    model.generation_config.update(do_sample=True, **_SAMPLING)
     _say("writing the model")
     model.save_pretrained(folder)
 

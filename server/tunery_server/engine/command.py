@@ -28,6 +28,8 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         "--max-model-len": settings.max_model_len,
         "--dtype": settings.dtype,
         "--tensor-parallel-size": settings.tensor_parallel_size,
+        # Content parts are joined by newlines, as the trainer joins them.
+        "--chat-template-content-format": "string",
         "--tool-call-parser": settings.tool_call_parser,
         "--max-num-seqs": settings.max_num_seqs,
         "--gpu-memory-utilization": _cuda_share(settings, device),
