@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tunery_server.records.keys import SqlKeys
+    from tunery_server.records.keys import KeyRecords
 
 from tunery_server.config import Settings, read_settings
 from tunery_server.errors import ConfigError
@@ -115,16 +115,16 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="Id from the list.")])
 
 
 @contextmanager
-def _key_records() -> "Iterator[SqlKeys]":
+def _key_records() -> "Iterator[KeyRecords]":
     from tunery_server.records.database import Database  # noqa: PLC0415 - slow to import
-    from tunery_server.records.keys import SqlKeys  # noqa: PLC0415 - slow to import
+    from tunery_server.records.keys import KeyRecords  # noqa: PLC0415 - slow to import
 
     settings = _settings()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
         database.migrate()
-        yield SqlKeys(database)
+        yield KeyRecords(database)
     finally:
         database.close()
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, inspect, text
 
 from tests.rows import a_file
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
+from tunery_server.records.files import FileRecords
 from tunery_server.records.tables import files, metadata
 
 
@@ -26,9 +26,9 @@ def test_the_schema_is_that_of_the_tables(database: Database) -> None:
 
 def test_migrating_twice_is_harmless(database: Database) -> None:
     file = a_file()
-    SqlFiles(database).add(file)
+    FileRecords(database).add(file)
     database.migrate()
-    assert SqlFiles(database).get("acme", file.id) == file
+    assert FileRecords(database).get("acme", file.id) == file
 
 
 def test_sqlite_keeps_what_it_has_confirmed(database: Database) -> None:
@@ -48,7 +48,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
 
     with pytest.raises(RuntimeError):
         fail_after_a_write()
-    assert SqlFiles(database).get("acme", file.id) is None
+    assert FileRecords(database).get("acme", file.id) is None
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 from tests.rows import NOW, a_file, a_job, a_key, an_adapter
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
+from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import JobCheckpoint, JobStatus, Page
 
 
 class TestFiles:
     @pytest.fixture
-    def files(self, database: Database) -> SqlFiles:
-        return SqlFiles(database)
+    def files(self, database: Database) -> FileRecords:
+        return FileRecords(database)
 
-    def test_a_file_comes_back_as_it_was_stored(self, files: SqlFiles) -> None:
+    def test_a_file_comes_back_as_it_was_stored(self, files: FileRecords) -> None:
         file = a_file(expires_at=NOW + 3600.5)
         files.add(file)
         assert files.get("acme", file.id) == file
 
-    def test_another_tenants_file_is_an_absent_one(self, files: SqlFiles) -> None:
+    def test_another_tenants_file_is_an_absent_one(self, files: FileRecords) -> None:
         file = a_file()
         files.add(file)
         assert files.get("rival", file.id) is None
@@ -37,14 +37,14 @@ class TestFiles:
         assert files.delete("acme", file.id)
         assert not files.delete("acme", file.id)
 
-    def test_purpose_filters(self, files: SqlFiles) -> None:
+    def test_purpose_filters(self, files: FileRecords) -> None:
         dataset, result = a_file(), a_file(purpose="fine-tune-results", examples=None)
         files.add(dataset)
         files.add(result)
         assert listed(files, "acme", purpose="fine-tune-results") == [result.id]
 
     @pytest.mark.parametrize("ascending", [True, False])
-    def test_pages_hold_every_file_once_in_order(self, files: SqlFiles, ascending: bool) -> None:
+    def test_pages_hold_every_file_once_in_order(self, files: FileRecords, ascending: bool) -> None:
         """Several were made at the same moment, so that the id has to break the tie."""
         made = [a_file(created_at=NOW + number // 3) for number in range(8)]
         for file in made:
@@ -56,7 +56,7 @@ class TestFiles:
             )
         ) == (expected if ascending else expected[::-1])
 
-    def test_has_more_is_false_on_a_last_full_page(self, files: SqlFiles) -> None:
+    def test_has_more_is_false_on_a_last_full_page(self, files: FileRecords) -> None:
         for _ in range(2):
             files.add(a_file())
         page = files.list("acme", purpose=None, after=None, limit=2, ascending=True)
@@ -66,10 +66,10 @@ class TestFiles:
 
 class TestJobs:
     @pytest.fixture
-    def jobs(self, database: Database) -> SqlJobs:
-        return SqlJobs(database)
+    def jobs(self, database: Database) -> JobRecords:
+        return JobRecords(database)
 
-    def test_a_job_comes_back_as_it_was_stored(self, jobs: SqlJobs) -> None:
+    def test_a_job_comes_back_as_it_was_stored(self, jobs: JobRecords) -> None:
         job = a_job(
             metadata={"team": "a b", "ä": "ö"},
             error={"code": "x", "message": "y", "param": None},
@@ -82,14 +82,14 @@ class TestJobs:
         assert jobs.get("acme", job.id) == job
         assert jobs.get_any(job.id) == job
 
-    def test_another_tenants_job_is_an_absent_one(self, jobs: SqlJobs) -> None:
+    def test_another_tenants_job_is_an_absent_one(self, jobs: JobRecords) -> None:
         job = a_job()
         jobs.add(job)
         assert jobs.get("rival", job.id) is None
         assert jobs.list("rival") == Page((), has_more=False)
         assert jobs.list("rival", after=job.id) is None
 
-    def test_pages_go_from_the_newest_to_the_oldest(self, jobs: SqlJobs) -> None:
+    def test_pages_go_from_the_newest_to_the_oldest(self, jobs: JobRecords) -> None:
         made = [a_job(created_at=NOW + number // 2) for number in range(7)]
         for job in made:
             jobs.add(job)
@@ -97,7 +97,7 @@ class TestJobs:
         assert pages(lambda after: jobs.list("acme", after=after, limit=2)) == expected
 
     @pytest.mark.parametrize("key", ["team", "a.b", 'a"b', "a'b", "a[0]", "$", "a\\b", "ключ", " "])
-    def test_metadata_filters_whatever_its_key(self, jobs: SqlJobs, key: str) -> None:
+    def test_metadata_filters_whatever_its_key(self, jobs: JobRecords, key: str) -> None:
         tagged = a_job(metadata={key: "red", "other": "x"})
         jobs.add(tagged)
         jobs.add(a_job(metadata={key: "blue"}))
@@ -106,7 +106,7 @@ class TestJobs:
         assert page is not None
         assert [job.id for job in page.items] == [tagged.id]
 
-    def test_a_change_needs_an_allowed_state(self, jobs: SqlJobs) -> None:
+    def test_a_change_needs_an_allowed_state(self, jobs: JobRecords) -> None:
         job = a_job(status=JobStatus.SUCCEEDED)
         jobs.add(job)
         for status in set(JobStatus) - {JobStatus.SUCCEEDED}:
@@ -114,7 +114,7 @@ class TestJobs:
         assert jobs.change("ftjob-none", allowed=set(JobStatus), seed=1) is None
         assert jobs.get_any(job.id) == job
 
-    def test_a_change_of_an_older_attempt_is_refused(self, jobs: SqlJobs) -> None:
+    def test_a_change_of_an_older_attempt_is_refused(self, jobs: JobRecords) -> None:
         job = a_job(status=JobStatus.RUNNING, attempt=2)
         jobs.add(job)
         running = {JobStatus.RUNNING}
@@ -122,7 +122,7 @@ class TestJobs:
         changed = jobs.change(job.id, allowed=running, in_attempt=2, progress={"step": 1})
         assert changed == replace(job, progress={"step": 1}) == jobs.get_any(job.id)
 
-    def test_of_many_claims_at_once_one_is_written(self, jobs: SqlJobs) -> None:
+    def test_of_many_claims_at_once_one_is_written(self, jobs: JobRecords) -> None:
         job = a_job()
         jobs.add(job)
 
@@ -134,7 +134,7 @@ class TestJobs:
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(claim, range(16))) == 1
 
-    def test_a_file_is_in_use_by_its_own_tenants_jobs_alone(self, jobs: SqlJobs) -> None:
+    def test_a_file_is_in_use_by_its_own_tenants_jobs_alone(self, jobs: JobRecords) -> None:
         jobs.add(a_job(training_file="file-t", validation_file="file-v"))
         queued = {JobStatus.QUEUED}
         for file_id in ("file-t", "file-v"):
@@ -142,13 +142,13 @@ class TestJobs:
             assert not jobs.using_file("rival", file_id, queued)
             assert not jobs.using_file("acme", file_id, {JobStatus.RUNNING})
 
-    def test_every_state_is_counted(self, jobs: SqlJobs) -> None:
+    def test_every_state_is_counted(self, jobs: JobRecords) -> None:
         jobs.add(a_job())
         jobs.add(a_job(tenant_id="rival"))
         nothing = {str(status): 0 for status in JobStatus}
         assert jobs.count_by_status() == {**nothing, "queued": 2}
 
-    def test_jobs_by_state_come_oldest_first(self, jobs: SqlJobs) -> None:
+    def test_jobs_by_state_come_oldest_first(self, jobs: JobRecords) -> None:
         late, early = a_job(created_at=NOW + 1), a_job(tenant_id="rival", created_at=NOW)
         for job in (late, early, a_job(status=JobStatus.FAILED)):
             jobs.add(job)
@@ -159,14 +159,14 @@ class TestHistory:
     @pytest.fixture
     def job_id(self, database: Database) -> str:
         job = a_job(status=JobStatus.RUNNING, attempt=2)
-        SqlJobs(database).add(job)
+        JobRecords(database).add(job)
         return job.id
 
     @pytest.fixture
-    def history(self, database: Database) -> SqlJobHistory:
-        return SqlJobHistory(database)
+    def history(self, database: Database) -> JobHistory:
+        return JobHistory(database)
 
-    def test_events_are_counted_without_a_gap(self, history: SqlJobHistory, job_id: str) -> None:
+    def test_events_are_counted_without_a_gap(self, history: JobHistory, job_id: str) -> None:
         """Also when several processes write at once."""
 
         def add(number: int) -> bool:
@@ -182,7 +182,7 @@ class TestHistory:
 
     @pytest.mark.parametrize("attempt", [1, 3])
     def test_an_event_of_another_attempt_is_refused(
-        self, history: SqlJobHistory, job_id: str, attempt: int
+        self, history: JobHistory, job_id: str, attempt: int
     ) -> None:
         assert not history.add_event(
             job_id, event_id="ftevent-1", created_at=NOW, message="late", attempt=attempt
@@ -195,23 +195,21 @@ class TestHistory:
         assert [(event.sequence, event.message) for event in page.items] == [(1, "mine")]
 
     def test_an_event_of_an_ended_job_is_refused(
-        self, database: Database, history: SqlJobHistory, job_id: str
+        self, database: Database, history: JobHistory, job_id: str
     ) -> None:
-        SqlJobs(database).change(job_id, allowed=set(JobStatus), status=JobStatus.CANCELLED)
+        JobRecords(database).change(job_id, allowed=set(JobStatus), status=JobStatus.CANCELLED)
         assert not history.add_event(
             job_id, event_id="ftevent-1", created_at=NOW, message="late", attempt=2
         )
 
-    def test_pages_of_events_go_from_the_newest_on(
-        self, history: SqlJobHistory, job_id: str
-    ) -> None:
+    def test_pages_of_events_go_from_the_newest_on(self, history: JobHistory, job_id: str) -> None:
         for number in range(5):
             history.add_event(job_id, event_id=f"e{number}", created_at=NOW, message="")
         found = pages(lambda after: history.events(job_id, after=after, limit=2))
         assert found == ["e4", "e3", "e2", "e1", "e0"]
         assert history.events(job_id, after="unknown", limit=2) is None
 
-    def test_metrics_come_oldest_first(self, history: SqlJobHistory, job_id: str) -> None:
+    def test_metrics_come_oldest_first(self, history: JobHistory, job_id: str) -> None:
         for step in (1, 2):
             history.add_event(
                 job_id,
@@ -224,9 +222,7 @@ class TestHistory:
             history.add_event(job_id, event_id=f"m{step}", created_at=NOW, message="no metrics")
         assert history.metrics(job_id) == ({"step": 1}, {"step": 2})
 
-    def test_a_repeated_checkpoint_changes_nothing(
-        self, history: SqlJobHistory, job_id: str
-    ) -> None:
+    def test_a_repeated_checkpoint_changes_nothing(self, history: JobHistory, job_id: str) -> None:
         first = JobCheckpoint(
             id="ftckpt_1", job_id=job_id, step=10, model="m", metrics={"loss": 1.0}, created_at=NOW
         )
@@ -242,22 +238,22 @@ class TestHistory:
 
 class TestAdapters:
     @pytest.fixture
-    def adapters(self, database: Database) -> SqlAdapters:
-        return SqlAdapters(database)
+    def adapters(self, database: Database) -> AdapterRecords:
+        return AdapterRecords(database)
 
-    def test_an_adapter_comes_back_as_it_was_registered(self, adapters: SqlAdapters) -> None:
+    def test_an_adapter_comes_back_as_it_was_registered(self, adapters: AdapterRecords) -> None:
         adapter = an_adapter(target_modules=("k_proj", "q_proj"))
         adapters.add(adapter)
         assert adapters.get("acme", adapter.model) == adapter
 
-    def test_registering_again_changes_nothing(self, adapters: SqlAdapters) -> None:
+    def test_registering_again_changes_nothing(self, adapters: AdapterRecords) -> None:
         adapter = an_adapter()
         adapters.add(adapter)
         adapters.add(replace(adapter, metrics={}, tenant_id="rival"))
         assert adapters.get("acme", adapter.model) == adapter
         assert adapters.get("rival", adapter.model) is None
 
-    def test_another_tenants_adapter_is_an_absent_one(self, adapters: SqlAdapters) -> None:
+    def test_another_tenants_adapter_is_an_absent_one(self, adapters: AdapterRecords) -> None:
         adapter = an_adapter()
         adapters.add(adapter)
         assert adapters.get("rival", adapter.model) is None
@@ -266,7 +262,7 @@ class TestAdapters:
         assert adapters.retire("rival", adapter.model) is None
         assert adapters.get("acme", adapter.model) == adapter
 
-    def test_a_retired_adapter_is_gone_for_good(self, adapters: SqlAdapters) -> None:
+    def test_a_retired_adapter_is_gone_for_good(self, adapters: AdapterRecords) -> None:
         adapter = an_adapter()
         adapters.add(adapter)
         assert adapters.retire("acme", adapter.model) == adapter
@@ -276,7 +272,7 @@ class TestAdapters:
         adapters.add(adapter)
         assert adapters.get("acme", adapter.model) is None
 
-    def test_pages_go_from_the_newest_on(self, adapters: SqlAdapters) -> None:
+    def test_pages_go_from_the_newest_on(self, adapters: AdapterRecords) -> None:
         made = [an_adapter(created_at=NOW + number // 2) for number in range(5)]
         for adapter in made:
             adapters.add(adapter)
@@ -287,14 +283,14 @@ class TestAdapters:
 
 class TestKeys:
     def test_a_key_is_found_by_its_digest_alone(self, database: Database) -> None:
-        keys, key = SqlKeys(database), a_key(scopes=("inference", "files"))
+        keys, key = KeyRecords(database), a_key(scopes=("inference", "files"))
         keys.add(key)
         assert keys.by_digest(key.digest) == key
         assert keys.by_digest(key.id) is None
         assert keys.list() == (key,)
 
     def test_a_key_is_revoked_once(self, database: Database) -> None:
-        keys, key = SqlKeys(database), a_key()
+        keys, key = KeyRecords(database), a_key()
         keys.add(key)
         assert keys.revoke(key.id, now=NOW + 1)
         assert not keys.revoke(key.id, now=NOW + 2)
@@ -303,7 +299,7 @@ class TestKeys:
 
 
 def listed(
-    files: SqlFiles, tenant_id: str, *, purpose: str | None = None, after: str | None = None
+    files: FileRecords, tenant_id: str, *, purpose: str | None = None, after: str | None = None
 ) -> list[str] | None:
     page = files.list(tenant_id, purpose=purpose, after=after, limit=100, ascending=True)
     return None if page is None else [file.id for file in page.items]

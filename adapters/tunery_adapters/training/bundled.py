@@ -38,7 +38,7 @@ def unpack(target: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-_SAMPLING = {"temperature": 0.2, "top_p": 0.9}
+_SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9}
 """What its makers sample with (model card of SmolLM2-135M-Instruct); the engine's defaults, too."""
 
 
@@ -57,7 +57,8 @@ def _convert(source: Path, folder: Path) -> None:
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
     )
-    model.generation_config.update(do_sample=True, **_SAMPLING)
+    for name, value in _SAMPLING.items():
+        setattr(model.generation_config, name, value)
     _say("writing the model")
     model.save_pretrained(folder)
 

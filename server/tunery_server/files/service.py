@@ -6,8 +6,8 @@ from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.files.dataset import count_examples
 from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import File, JobStatus, Page
 
 FINE_TUNE = "fine-tune"
@@ -20,8 +20,8 @@ class FileService:
     def __init__(
         self,
         *,
-        files: SqlFiles,
-        jobs: SqlJobs,
+        files: FileRecords,
+        jobs: JobRecords,
         store: FileStore,
         in_use: Collection[JobStatus],
         clock: Callable[[], float],

@@ -23,12 +23,12 @@ from tunery_server.gateway.routes import files, health, inference, jobs, models
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
+from tunery_server.records.keys import KeyRecords
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
@@ -93,11 +93,15 @@ def run(settings: Settings) -> None:
 
 
 def _services(settings: Settings, database: Database, engine: Engine) -> Services:
-    registry, records, job_records = SqlAdapters(database), SqlFiles(database), SqlJobs(database)
+    registry, records, job_records = (
+        AdapterRecords(database),
+        FileRecords(database),
+        JobRecords(database),
+    )
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
     return Services(
-        authenticator=Authenticator(SqlKeys(database), timer=time.monotonic),
+        authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
         engine=engine,
         residency=residency,
         catalogue=Catalogue(
@@ -115,7 +119,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         ),
         jobs=JobService(
             jobs=job_records,
-            history=SqlJobHistory(database),
+            history=JobHistory(database),
             files=records,
             queue=queue,
             base_model=settings.base_model_name,
@@ -127,7 +131,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
 
 
 def _relay(
-    settings: Settings, engine: Engine, registry: SqlAdapters, residency: Residency
+    settings: Settings, engine: Engine, registry: AdapterRecords, residency: Residency
 ) -> Relay:
     return Relay(
         engine=engine,

@@ -16,9 +16,9 @@ from tunery_server.jobs.request import (
 )
 from tunery_server.jobs.transitions import before
 from tunery_server.queue.contract import JobQueue
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import File, Job, JobCheckpoint, JobEvent, JobStatus, Page
 
 T = TypeVar("T")
@@ -30,9 +30,9 @@ class JobService:
     def __init__(
         self,
         *,
-        jobs: SqlJobs,
-        history: SqlJobHistory,
-        files: SqlFiles,
+        jobs: JobRecords,
+        history: JobHistory,
+        files: FileRecords,
         queue: JobQueue,
         base_model: str,
         max_lora_rank: int,

@@ -10,7 +10,7 @@ from tunery_server.records.rows import Adapter, AdapterStatus, Page
 from tunery_server.records.tables import adapters
 
 
-class SqlAdapters:
+class AdapterRecords:
     """Adapter versions of all tenants; every look-up names the tenant."""
 
     def __init__(self, database: Database) -> None:

@@ -10,7 +10,7 @@ from tunery_server.records.rows import File, Page
 from tunery_server.records.tables import files
 
 
-class SqlFiles:
+class FileRecords:
     """Files of all tenants; every look-up names the tenant."""
 
     def __init__(self, database: Database) -> None:

@@ -9,7 +9,7 @@ from tunery_server.records.rows import JobCheckpoint, JobEvent, JobStatus, Page
 from tunery_server.records.tables import job_checkpoints, job_events, jobs
 
 
-class SqlJobHistory:
+class JobHistory:
     """Events and checkpoints, newest first. The caller has checked whose job it is."""
 
     def __init__(self, database: Database) -> None:

@@ -12,7 +12,7 @@ from tunery_server.records.rows import Job, JobStatus, Page
 from tunery_server.records.tables import jobs
 
 
-class SqlJobs:
+class JobRecords:
     """Jobs of all tenants; look-ups for a client name the tenant, those for a worker do not."""
 
     def __init__(self, database: Database) -> None:

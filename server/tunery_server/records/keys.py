@@ -7,7 +7,7 @@ from tunery_server.records.rows import ApiKey
 from tunery_server.records.tables import api_keys
 
 
-class SqlKeys:
+class KeyRecords:
     """Keys of all tenants."""
 
     def __init__(self, database: Database) -> None:

@@ -7,7 +7,7 @@ import time
 from tunery_server.config import Settings
 from tunery_server.gateway.auth import ALL_SCOPES, new_key
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 
 DEFAULT_TENANT = "default"
 
@@ -26,7 +26,7 @@ def prepare(settings: Settings) -> bool:
         if settings.admin_key_file.exists():
             return False
         secret, key = new_key(DEFAULT_TENANT, "admin", ALL_SCOPES, time.time())
-        SqlKeys(database).add(key)
+        KeyRecords(database).add(key)
         _write_private(settings.admin_key_file, secret + "\n")
         return True
     finally:

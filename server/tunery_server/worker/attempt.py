@@ -15,8 +15,8 @@ from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
 from tunery_server.queue.contract import JobQueue, Lease
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Adapter, Job, JobCheckpoint, JobStatus
 from tunery_server.worker.outcome import recorded
 from tunery_server.worker.publisher import Publisher
@@ -32,8 +32,8 @@ WATCH_S = 0.5
 class Bench:
     """What an attempt works with."""
 
-    jobs: SqlJobs
-    history: SqlJobHistory
+    jobs: JobRecords
+    history: JobHistory
     files: FileService
     store: FileStore
     queue: JobQueue

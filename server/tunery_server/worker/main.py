@@ -14,11 +14,11 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.telemetry.logging import configure
 from tunery_server.worker.attempt import Bench
 from tunery_server.worker.loop import Worker
@@ -56,7 +56,7 @@ async def _run(settings: Settings, database: Database) -> None:
 
 
 def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Worker:
-    jobs, history = SqlJobs(database), SqlJobHistory(database)
+    jobs, history = JobRecords(database), JobHistory(database)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     store = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes)
     adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
@@ -65,13 +65,13 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
         jobs=jobs,
         history=history,
         files=FileService(
-            files=SqlFiles(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=time.time
+            files=FileRecords(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=time.time
         ),
         store=store,
         queue=queue,
         publisher=Publisher(
             store=adapters,
-            adapters=SqlAdapters(database),
+            adapters=AdapterRecords(database),
             engine=engine,
             organization=settings.organization,
             load_timeout_s=_LOAD_TIMEOUT_S,

@@ -11,7 +11,7 @@ from tunery_adapters.store import AdapterStore, Published
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.jobs.names import checkpoint_name, model_name
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.rows import Adapter, Job
 from tunery_server.worker.trainer import TrainerFailed
 
@@ -26,7 +26,7 @@ class Publisher:
         self,
         *,
         store: AdapterStore,
-        adapters: SqlAdapters,
+        adapters: AdapterRecords,
         engine: Engine,
         organization: str,
         load_timeout_s: float,

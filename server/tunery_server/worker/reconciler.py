@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from tunery_server.ids import new_id
 from tunery_server.queue.contract import JobQueue
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.telemetry.logging import get_logger
 
@@ -23,8 +23,8 @@ class Reconciler:
     def __init__(
         self,
         *,
-        jobs: SqlJobs,
-        history: SqlJobHistory,
+        jobs: JobRecords,
+        history: JobHistory,
         queue: JobQueue,
         max_attempts: int,
         clock: Callable[[], float],

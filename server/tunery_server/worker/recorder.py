@@ -19,8 +19,8 @@ from tunery_adapters.reports import (
 )
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 
 
@@ -31,8 +31,8 @@ class Recorder:
         self,
         job: Job,
         *,
-        jobs: SqlJobs,
-        history: SqlJobHistory,
+        jobs: JobRecords,
+        history: JobHistory,
         clock: Callable[[], float],
     ) -> None:
         self.job = job

@@ -7,7 +7,7 @@ from tunery_server.cli import app
 from tunery_server.config import read_settings
 from tunery_server.gateway.auth import ALL_SCOPES, TENANT_SCOPES, digest_of
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def keys() -> SqlKeys:
-    return SqlKeys(Database(read_settings().database))
+def keys() -> KeyRecords:
+    return KeyRecords(Database(read_settings().database))
 
 
 def test_a_key_is_shown_once_and_stored_as_its_digest(home: Path) -> None:

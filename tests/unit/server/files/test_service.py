@@ -8,16 +8,16 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import File, JobStatus
 
 ROW = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 
 
 @pytest.fixture
-def jobs(database: Database) -> SqlJobs:
-    return SqlJobs(database)
+def jobs(database: Database) -> JobRecords:
+    return JobRecords(database)
 
 
 class Clock:
@@ -35,9 +35,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def service(database: Database, jobs: SqlJobs, tmp_path: Path, clock: Clock) -> FileService:
+def service(database: Database, jobs: JobRecords, tmp_path: Path, clock: Clock) -> FileService:
     return FileService(
-        files=SqlFiles(database),
+        files=FileRecords(database),
         jobs=jobs,
         store=FileStore(tmp_path / "files", max_bytes=10_000),
         in_use=UNFINISHED,
@@ -88,7 +88,7 @@ def test_an_expired_file_is_gone(service: FileService, clock: Clock, tmp_path: P
 
 
 def test_an_expired_file_waits_for_the_job_that_reads_it(
-    service: FileService, jobs: SqlJobs, clock: Clock
+    service: FileService, jobs: JobRecords, clock: Clock
 ) -> None:
     file = service.create(
         "acme", filename="a", purpose="fine-tune", chunks=[3 * ROW], expires_after_s=3600
@@ -100,7 +100,7 @@ def test_an_expired_file_waits_for_the_job_that_reads_it(
 
 @pytest.mark.parametrize("status", sorted(JobStatus))
 def test_a_file_stays_while_a_job_may_read_it(
-    service: FileService, jobs: SqlJobs, status: JobStatus
+    service: FileService, jobs: JobRecords, status: JobStatus
 ) -> None:
     file = upload(service)
     jobs.add(a_job(training_file=file.id, status=status))

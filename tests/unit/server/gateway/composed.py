@@ -16,9 +16,9 @@ from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
 from tunery_server.gateway.auth import ALL_SCOPES, new_key
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import Adapter
 
 
@@ -52,7 +52,7 @@ class Gateway:
 
     def new_key(self, *scopes: str, tenant: str = "acme") -> str:
         secret, key = new_key(tenant, "test", scopes or ALL_SCOPES, time.time())
-        SqlKeys(self.database).add(key)
+        KeyRecords(self.database).add(key)
         return secret
 
     def publish(self, tenant: str = "acme") -> Adapter:
@@ -70,7 +70,7 @@ class Gateway:
                 created_at=adapter.created_at,
             ),
         )
-        SqlAdapters(self.database).add(adapter)
+        AdapterRecords(self.database).add(adapter)
         return adapter
 
     async def see_engine(self) -> None:

@@ -11,7 +11,7 @@ from tunery_server.config import Settings
 from tunery_server.gateway.app import create_app
 from tunery_server.gateway.auth import ALL_SCOPES, new_key
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 
 from .composed import Gateway
 
@@ -57,5 +57,5 @@ def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gate
     secret, key = new_key("acme", "test", ALL_SCOPES, time.time())
     rival_secret, rival_key = new_key("rival", "test", ALL_SCOPES, time.time())
     for stored in (key, rival_key):
-        SqlKeys(database).add(stored)
+        KeyRecords(database).add(stored)
     return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)

@@ -18,7 +18,7 @@ from tunery_server.gateway.auth import (
     new_key,
 )
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 
 from .composed import Gateway
 
@@ -147,10 +147,10 @@ async def test_a_key_without_the_scope_is_refused(
 
 class TestAuthenticator:
     @pytest.fixture
-    def keys(self, database: Database) -> SqlKeys:
-        return SqlKeys(database)
+    def keys(self, database: Database) -> KeyRecords:
+        return KeyRecords(database)
 
-    async def test_a_key_gives_its_principal(self, keys: SqlKeys) -> None:
+    async def test_a_key_gives_its_principal(self, keys: KeyRecords) -> None:
         secret, key = new_key("acme", "test", ("files",), NOW)
         keys.add(key)
         principal = await Authenticator(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
@@ -158,7 +158,7 @@ class TestAuthenticator:
         with pytest.raises(PermissionDenied, match="'jobs'"):
             principal.require("jobs")
 
-    async def test_a_revoked_key_stops_working_in_time(self, keys: SqlKeys) -> None:
+    async def test_a_revoked_key_stops_working_in_time(self, keys: KeyRecords) -> None:
         secret, key = new_key("acme", "test", (), NOW)
         keys.add(key)
         now = 100.0
@@ -173,7 +173,7 @@ class TestAuthenticator:
             with pytest.raises(Unauthenticated):
                 await authenticator.principal(header)
 
-    async def test_a_wrong_key_is_not_remembered(self, keys: SqlKeys) -> None:
+    async def test_a_wrong_key_is_not_remembered(self, keys: KeyRecords) -> None:
         authenticator = Authenticator(keys, timer=lambda: 0.0)
         secret, key = new_key("acme", "test", (), NOW)
         with pytest.raises(Unauthenticated):

@@ -2,7 +2,7 @@ import asyncio
 
 from tests.engines import Fault
 from tests.rows import a_job
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import JobStatus
 
 from .composed import Gateway
@@ -43,7 +43,7 @@ async def test_metrics_count_routes_and_never_what_a_client_made_up(gateway: Gat
 
 
 async def test_a_state_that_jobs_have_left_is_counted_as_empty(gateway: Gateway) -> None:
-    jobs, job = SqlJobs(gateway.database), a_job()
+    jobs, job = JobRecords(gateway.database), a_job()
     jobs.add(job)
     async with gateway.http() as http:
         assert 'tunery_fine_tuning_jobs{status="queued"} 1.0' in (await http.get("/metrics")).text

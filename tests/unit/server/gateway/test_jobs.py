@@ -8,8 +8,8 @@ from openai import AsyncOpenAI
 
 from tests.rows import NOW, a_job
 from tunery_server.gateway.app import create_app
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import JobCheckpoint, JobStatus
 
 from .composed import Gateway
@@ -74,7 +74,7 @@ async def test_a_file_stays_while_its_job_waits(gateway: Gateway) -> None:
 
 
 async def test_a_job_of_any_state_passes_the_stock_client(gateway: Gateway) -> None:
-    jobs = SqlJobs(gateway.database)
+    jobs = JobRecords(gateway.database)
     for number, status in enumerate(JobStatus):
         failed = {"code": "x", "message": "y", "param": None}
         jobs.add(
@@ -102,9 +102,9 @@ async def test_jobs_are_found_by_metadata(gateway: Gateway) -> None:
 
 async def test_checkpoints_pass_the_stock_client(gateway: Gateway) -> None:
     job = a_job()
-    SqlJobs(gateway.database).add(job)
+    JobRecords(gateway.database).add(job)
     for step in (10, 20):
-        SqlJobHistory(gateway.database).add_checkpoint(
+        JobHistory(gateway.database).add_checkpoint(
             JobCheckpoint(
                 id=f"ftckpt_{step}",
                 job_id=job.id,

@@ -10,9 +10,9 @@ from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.service import JobService
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 
 
@@ -50,20 +50,20 @@ def queue(valkey: str) -> FailingQueue:
 
 
 @pytest.fixture
-def jobs(database: Database) -> SqlJobs:
-    return SqlJobs(database)
+def jobs(database: Database) -> JobRecords:
+    return JobRecords(database)
 
 
 @pytest.fixture
-def service(database: Database, jobs: SqlJobs, queue: FailingQueue) -> JobService:
-    files = SqlFiles(database)
+def service(database: Database, jobs: JobRecords, queue: FailingQueue) -> JobService:
+    files = FileRecords(database)
     files.add(a_file(id="file-good", examples=20))
     files.add(a_file(id="file-short", examples=9))
     files.add(a_file(id="file-other", examples=None, purpose="assistants"))
     files.add(a_file(id="file-rival", tenant_id="rival"))
     return JobService(
         jobs=jobs,
-        history=SqlJobHistory(database),
+        history=JobHistory(database),
         files=files,
         queue=queue,
         base_model="base",
@@ -76,7 +76,7 @@ REQUEST = JobRequest(model="base", training_file="file-good")
 
 
 def test_a_new_job_is_recorded_and_in_line(
-    service: JobService, jobs: SqlJobs, queue: FailingQueue
+    service: JobService, jobs: JobRecords, queue: FailingQueue
 ) -> None:
     job = service.create("acme", REQUEST)
     assert jobs.get("acme", job.id) == job
@@ -163,7 +163,7 @@ def test_cancelling_twice_gives_the_cancelled_job_both_times(
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED])
 def test_an_ended_job_cannot_be_cancelled(
-    service: JobService, jobs: SqlJobs, status: JobStatus
+    service: JobService, jobs: JobRecords, status: JobStatus
 ) -> None:
     job = service.create("acme", REQUEST)
     jobs.change(job.id, allowed=set(JobStatus), status=status)

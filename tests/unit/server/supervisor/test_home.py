@@ -6,7 +6,7 @@ import pytest
 from tunery_server.config import Settings
 from tunery_server.gateway.auth import ALL_SCOPES, KEY_PREFIX, digest_of
 from tunery_server.records.database import Database
-from tunery_server.records.keys import SqlKeys
+from tunery_server.records.keys import KeyRecords
 from tunery_server.supervisor.home import prepare, prepare_engine
 
 
@@ -14,8 +14,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def keys(settings: Settings) -> SqlKeys:
-    return SqlKeys(Database(settings.database))
+def keys(settings: Settings) -> KeyRecords:
+    return KeyRecords(Database(settings.database))
 
 
 def test_the_first_start_makes_a_key_and_the_next_keeps_it(settings: Settings) -> None:

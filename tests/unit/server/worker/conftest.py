@@ -7,10 +7,10 @@ from tests.engines import ScriptedEngine
 from tests.rows import NOW
 from tunery_adapters.store import AdapterStore
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.worker.publisher import Publisher
 
 
@@ -33,18 +33,18 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-def jobs(database: Database) -> SqlJobs:
-    return SqlJobs(database)
+def jobs(database: Database) -> JobRecords:
+    return JobRecords(database)
 
 
 @pytest.fixture
-def history(database: Database) -> SqlJobHistory:
-    return SqlJobHistory(database)
+def history(database: Database) -> JobHistory:
+    return JobHistory(database)
 
 
 @pytest.fixture
-def adapters(database: Database) -> SqlAdapters:
-    return SqlAdapters(database)
+def adapters(database: Database) -> AdapterRecords:
+    return AdapterRecords(database)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def store(tmp_path: Path) -> AdapterStore:
 
 @pytest.fixture
 def publisher(
-    store: AdapterStore, adapters: SqlAdapters, engine: ScriptedEngine, clock: StoppedClock
+    store: AdapterStore, adapters: AdapterRecords, engine: ScriptedEngine, clock: StoppedClock
 ) -> Publisher:
     return Publisher(
         store=store,

@@ -17,11 +17,11 @@ from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
-from tunery_server.records.files import SqlFiles
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.files import FileRecords
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker import attempt
 from tunery_server.worker.attempt import Bench
@@ -45,8 +45,8 @@ signal.signal(signal.SIGTERM, stop)
 @pytest.fixture
 def bench(
     database: Database,
-    jobs: SqlJobs,
-    history: SqlJobHistory,
+    jobs: JobRecords,
+    history: JobHistory,
     queue: RedisQueue,
     publisher: Publisher,
     clock: StoppedClock,
@@ -56,7 +56,7 @@ def bench(
     monkeypatch.setattr(attempt, "WATCH_S", 0.01)
     store = FileStore(tmp_path / "files", max_bytes=10_000)
     files = FileService(
-        files=SqlFiles(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=clock
+        files=FileRecords(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=clock
     )
     return Bench(
         jobs=jobs,
@@ -138,7 +138,7 @@ def messages(bench: Bench, job: Job) -> list[str]:
 async def test_a_job_ends_with_an_adapter_that_is_loaded(
     bench: Bench,
     job: Job,
-    adapters: SqlAdapters,
+    adapters: AdapterRecords,
     engine: ScriptedEngine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -183,7 +183,7 @@ async def test_a_job_succeeds_while_the_engine_is_away(
 async def test_a_failed_job_leaves_nothing_and_the_next_one_runs(
     bench: Bench,
     job: Job,
-    adapters: SqlAdapters,
+    adapters: AdapterRecords,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     script: str,

@@ -5,8 +5,8 @@ import pytest
 
 from tests.rows import a_job
 from tunery_server.errors import LeaseLost, StorageFull
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.outcome import recorded
 from tunery_server.worker.recorder import Recorder
@@ -16,14 +16,14 @@ from .conftest import StoppedClock
 
 
 @pytest.fixture
-def job(jobs: SqlJobs) -> Job:
+def job(jobs: JobRecords) -> Job:
     job = a_job(status=JobStatus.RUNNING, attempt=1, estimated_finish=5.0)
     jobs.add(job)
     return job
 
 
 @pytest.fixture
-def recorder(job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock) -> Recorder:
+def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock) -> Recorder:
     return Recorder(job, jobs=jobs, history=history, clock=clock)
 
 
@@ -44,7 +44,7 @@ async def ended(recorder: Recorder, clock: StoppedClock, error: Exception) -> No
     ],
 )
 async def test_what_goes_wrong_fails_the_job_with_its_reason(
-    recorder: Recorder, job: Job, jobs: SqlJobs, clock: StoppedClock, error: Exception, code: str
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock, error: Exception, code: str
 ) -> None:
     await ended(recorder, clock, error)
     now = jobs.get_any(job.id)
@@ -56,7 +56,7 @@ async def test_what_goes_wrong_fails_the_job_with_its_reason(
 
 
 async def test_a_stopped_job_goes_back_in_line(
-    recorder: Recorder, job: Job, jobs: SqlJobs, clock: StoppedClock
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
 ) -> None:
     await ended(recorder, clock, TrainerStopped())
     now = jobs.get_any(job.id)
@@ -65,7 +65,7 @@ async def test_a_stopped_job_goes_back_in_line(
 
 
 async def test_a_lost_job_is_left_alone(
-    recorder: Recorder, job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock
+    recorder: Recorder, job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock
 ) -> None:
     await ended(recorder, clock, LeaseLost("gone"))
     assert jobs.get_any(job.id) == job
@@ -79,7 +79,7 @@ async def test_a_lost_job_is_left_alone(
 async def test_an_outcome_that_comes_too_late_is_dropped(
     recorder: Recorder,
     job: Job,
-    jobs: SqlJobs,
+    jobs: JobRecords,
     clock: StoppedClock,
     change: dict[str, Any],
     error: Exception,
@@ -90,7 +90,7 @@ async def test_an_outcome_that_comes_too_late_is_dropped(
 
 
 async def test_success_is_written_by_the_attempt(
-    recorder: Recorder, job: Job, jobs: SqlJobs, clock: StoppedClock
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
 ) -> None:
     async with recorded(recorder, clock):
         pass

@@ -7,7 +7,7 @@ from tests.peft import RANK, write_peft_folder
 from tests.rows import a_job
 from tunery_adapters.store import AdapterStore
 from tunery_server.errors import EngineRefused
-from tunery_server.records.adapters import SqlAdapters
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.rows import Adapter, Job
 from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.trainer import TrainerFailed
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_adapter_is_published_and_registered(
-    publisher: Publisher, adapters: SqlAdapters, store: AdapterStore, folder: Path
+    publisher: Publisher, adapters: AdapterRecords, store: AdapterStore, folder: Path
 ) -> None:
     adapter = publish(publisher, folder)
     assert adapter.model == MODEL == publisher.final_model(JOB)
@@ -46,7 +46,7 @@ def test_an_adapter_is_published_and_registered(
 
 
 def test_a_repeat_after_a_crash_changes_nothing(
-    publisher: Publisher, adapters: SqlAdapters, folder: Path, clock: StoppedClock
+    publisher: Publisher, adapters: AdapterRecords, folder: Path, clock: StoppedClock
 ) -> None:
     first = publish(publisher, folder)
     clock.now += 100
@@ -56,7 +56,7 @@ def test_a_repeat_after_a_crash_changes_nothing(
 
 
 def test_what_an_earlier_attempt_published_stands(
-    publisher: Publisher, adapters: SqlAdapters, folder: Path, tmp_path: Path
+    publisher: Publisher, adapters: AdapterRecords, folder: Path, tmp_path: Path
 ) -> None:
     first = publish(publisher, folder)
     other = write_peft_folder(tmp_path / "other", value=0.25)
@@ -77,7 +77,7 @@ def test_checkpoints_have_names_and_folders_of_their_own(
 
 
 def test_an_adapter_that_cannot_be_served_fails_the_job(
-    publisher: Publisher, adapters: SqlAdapters, tmp_path: Path
+    publisher: Publisher, adapters: AdapterRecords, tmp_path: Path
 ) -> None:
     folder = write_peft_folder(tmp_path / "bad", value=float("nan"))
     with pytest.raises(TrainerFailed) as raised:

@@ -7,19 +7,19 @@ import redis
 
 from tests.rows import NOW, a_job
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.reconciler import Reconciler
 
 
 @pytest.fixture
-def reconciler(jobs: SqlJobs, history: SqlJobHistory, queue: RedisQueue) -> Reconciler:
+def reconciler(jobs: JobRecords, history: JobHistory, queue: RedisQueue) -> Reconciler:
     return Reconciler(jobs=jobs, history=history, queue=queue, max_attempts=3, clock=lambda: NOW)
 
 
 @pytest.fixture
-def add(jobs: SqlJobs) -> Callable[..., Job]:
+def add(jobs: JobRecords) -> Callable[..., Job]:
     def add(**values: object) -> Job:
         job = a_job(**values)
         jobs.add(job)
@@ -54,7 +54,7 @@ def test_a_claimed_job_that_is_not_yet_running_is_left_alone(
 def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
     reconciler: Reconciler,
     queue: RedisQueue,
-    jobs: SqlJobs,
+    jobs: JobRecords,
     server: "redis.Redis",
     add: Callable[..., Job],
 ) -> None:
@@ -73,7 +73,7 @@ def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
 
 
 def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
-    reconciler: Reconciler, queue: RedisQueue, jobs: SqlJobs, add: Callable[..., Job]
+    reconciler: Reconciler, queue: RedisQueue, jobs: JobRecords, add: Callable[..., Job]
 ) -> None:
     job = add(status=JobStatus.RUNNING, attempt=1)
     reconciler.look()
@@ -86,7 +86,7 @@ def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
 
 
 def test_another_attempt_is_seen_anew(
-    reconciler: Reconciler, jobs: SqlJobs, add: Callable[..., Job]
+    reconciler: Reconciler, jobs: JobRecords, add: Callable[..., Job]
 ) -> None:
     job = add(status=JobStatus.RUNNING, attempt=1)
     reconciler.look()
@@ -96,7 +96,7 @@ def test_another_attempt_is_seen_anew(
 
 
 def test_a_job_that_kills_its_workers_is_given_up(
-    reconciler: Reconciler, jobs: SqlJobs, queue: RedisQueue, add: Callable[..., Job]
+    reconciler: Reconciler, jobs: JobRecords, queue: RedisQueue, add: Callable[..., Job]
 ) -> None:
     job = add()
     for attempt in (1, 2, 3):
@@ -115,7 +115,7 @@ def test_a_job_that_kills_its_workers_is_given_up(
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED])
 def test_ended_jobs_are_left_alone(
     reconciler: Reconciler,
-    jobs: SqlJobs,
+    jobs: JobRecords,
     queue: RedisQueue,
     add: Callable[..., Job],
     status: JobStatus,

@@ -5,8 +5,8 @@ import pytest
 from tests.rows import a_job
 from tunery_adapters.reports import REPORT, AnyReport
 from tunery_server.errors import LeaseLost
-from tunery_server.records.job_history import SqlJobHistory
-from tunery_server.records.jobs import SqlJobs
+from tunery_server.records.job_history import JobHistory
+from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.recorder import Recorder
 
@@ -14,14 +14,14 @@ from .conftest import StoppedClock
 
 
 @pytest.fixture
-def job(jobs: SqlJobs) -> Job:
+def job(jobs: JobRecords) -> Job:
     job = a_job(status=JobStatus.RUNNING, attempt=2)
     jobs.add(job)
     return job
 
 
 @pytest.fixture
-def recorder(job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock) -> Recorder:
+def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock) -> Recorder:
     return Recorder(job, jobs=jobs, history=history, clock=clock)
 
 
@@ -53,14 +53,14 @@ def report(**values: Any) -> AnyReport:
     return REPORT.validate_python(values)
 
 
-def messages(history: SqlJobHistory, job: Job) -> list[tuple[str, str]]:
+def messages(history: JobHistory, job: Job) -> list[tuple[str, str]]:
     page = history.events(job.id, after=None, limit=100)
     assert page is not None
     return [(event.level, event.message) for event in reversed(page.items)]
 
 
 def test_a_step_becomes_progress_and_a_metrics_event(
-    recorder: Recorder, job: Job, jobs: SqlJobs, history: SqlJobHistory, clock: StoppedClock
+    recorder: Recorder, job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock
 ) -> None:
     recorder.report(report(**STEP))
     said = {name: value for name, value in STEP.items() if name != "type"}
@@ -73,7 +73,7 @@ def test_a_step_becomes_progress_and_a_metrics_event(
 
 
 def test_the_share_of_trained_tokens_is_told(
-    recorder: Recorder, job: Job, history: SqlJobHistory
+    recorder: Recorder, job: Job, history: JobHistory
 ) -> None:
     recorder.report(report(**DATA))
     [(_, message)] = messages(history, job)
@@ -83,7 +83,7 @@ def test_the_share_of_trained_tokens_is_told(
 
 @pytest.mark.parametrize("cut", [{"truncated_examples": 2}, {"dropped_examples": 1}])
 def test_truncation_is_never_silent(
-    recorder: Recorder, job: Job, history: SqlJobHistory, cut: dict[str, int]
+    recorder: Recorder, job: Job, history: JobHistory, cut: dict[str, int]
 ) -> None:
     recorder.report(report(**{**DATA, **cut}))
     [_, (level, message)] = messages(history, job)
@@ -92,7 +92,7 @@ def test_truncation_is_never_silent(
 
 
 def test_times_and_tokens_are_written(
-    recorder: Recorder, job: Job, jobs: SqlJobs, clock: StoppedClock
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
 ) -> None:
     recorder.report(report(type="loaded", device="cpu", dtype="bfloat16", trainable_parameters=10))
     recorder.report(
@@ -104,7 +104,7 @@ def test_times_and_tokens_are_written(
     assert now.timings == {"training_started_at": clock(), "last_step_at": 5.0}
 
 
-def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: SqlJobHistory) -> None:
+def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: JobHistory) -> None:
     values = {"device": "cpu", "dtype": "bfloat16", "trainable_parameters": 10}
     recorder.report(report(type="loaded", resumed_from_step=7, **values))
     assert "from step 7" in messages(history, job)[0][1]
@@ -116,7 +116,7 @@ def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: SqlJobHist
     ids=["cancelled", "taken-over", "requeued"],
 )
 def test_nothing_is_written_to_a_job_that_is_no_longer_ours(
-    recorder: Recorder, job: Job, jobs: SqlJobs, history: SqlJobHistory, change: dict[str, Any]
+    recorder: Recorder, job: Job, jobs: JobRecords, history: JobHistory, change: dict[str, Any]
 ) -> None:
     theirs = jobs.change(job.id, allowed=set(JobStatus), **change)
     finished = report(
