@@ -14,7 +14,11 @@ from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "CUDA_VISIBLE_DEVICES")
+_PASSED_ON = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
+    # Where the engine has put a base model that came from a hub.
+    *("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"),
+)
 _GRACE_S = 60.0
 _KILLED = -9
 
