@@ -96,8 +96,9 @@ class Trainer:
             **kept,
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
-            # A waiting OpenMP thread that spins takes the core from the engine.
-            "OMP_WAIT_POLICY": "PASSIVE",
+            # A waiting OpenMP thread spins for microseconds, then sleeps: the core is the engine's.
+            # Sleeping at once costs small batches a third (174 tokens/s against 282 on two cores).
+            "GOMP_SPINCOUNT": "20000",
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
