@@ -17,7 +17,7 @@ from tunery_server.ids import new_id
 from tunery_server.queue.contract import JobQueue, Lease
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import Adapter, Job, JobCheckpoint, JobStatus
+from tunery_server.records.rows import Adapter, File, Job, JobCheckpoint, JobStatus
 from tunery_server.worker.outcome import recorded
 from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.recorder import Recorder
@@ -101,11 +101,9 @@ class Attempt:
             await asyncio.to_thread(self._recorder.check)
 
     async def _train_and_publish(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        spec = self._spec()
-        dataset = self._bench.files.get(self._job.tenant_id, self._job.training_file)
+        spec, dataset = await asyncio.to_thread(self._prepare)
         finished = await self._train(spec, dataset.sha256)
-        metrics = self._final_metrics()
+        metrics = await asyncio.to_thread(self._final_metrics)
         adapter = await asyncio.to_thread(
             self._bench.publisher.publish,
             self._job,
@@ -125,6 +123,11 @@ class Attempt:
                 level="warn",
             )
         await asyncio.to_thread(self._succeed, adapter)
+
+    def _prepare(self) -> tuple[TrainingSpec, File]:
+        """Make the working folder; what to train, and the file's record."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._spec(), self._bench.files.get(self._job.tenant_id, self._job.training_file)
 
     async def _train(self, spec: TrainingSpec, dataset_sha256: str) -> Finished:
         trainer = Trainer(spec, self._folder, niceness=self._bench.niceness)

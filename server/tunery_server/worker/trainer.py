@@ -97,7 +97,7 @@ class Trainer:
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             # A waiting OpenMP thread spins for microseconds, then sleeps: the core is the engine's.
-            # Sleeping at once costs small batches a third (174 tokens/s against 282 on two cores).
+            # Sleeping at once costs small batches more than a third of their speed on two threads.
             "GOMP_SPINCOUNT": "20000",
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",
