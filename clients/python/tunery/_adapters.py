@@ -54,7 +54,7 @@ class Adapters:
         return self._client.get(_path(model), cast_to=Adapter)
 
     def delete(self, model: str) -> ModelDeleted:
-        """Delete the adapter and its files; requests for ``model`` get 404 from now on."""
+        """Take the adapter out of service: requests for ``model`` get 404 from now on."""
         return self._client.delete(_path(model), cast_to=ModelDeleted)
 
 
@@ -80,7 +80,7 @@ class AsyncAdapters:
         return await self._client.get(_path(model), cast_to=Adapter)
 
     async def delete(self, model: str) -> ModelDeleted:
-        """Delete the adapter and its files; requests for ``model`` get 404 from now on."""
+        """Take the adapter out of service: requests for ``model`` get 404 from now on."""
         return await self._client.delete(_path(model), cast_to=ModelDeleted)
 
 
