@@ -9,6 +9,7 @@
     │   ├── Unauthenticated
     │   ├── PermissionDenied
     │   ├── NotFound
+    │   ├── IdempotencyKeyReused
     │   ├── TooLarge
     │   └── UnsupportedMediaType
     ├── TryAgainLater          the request is fine, the server cannot do it now
@@ -65,6 +66,12 @@ class NotFound(RequestError):
     """The object does not exist, or belongs to another tenant: the two look the same."""
 
     code = "not_found"
+
+
+class IdempotencyKeyReused(RequestError):
+    """The key belongs to a request with another body."""
+
+    code = "idempotency_key_reused"
 
 
 class TooLarge(RequestError):

@@ -20,6 +20,9 @@ from ._stream import WholeStreamDecoder
 
 OnEvent = Callable[[FineTuningJobEvent], object]
 
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+"""Sent with every request that is no GET, and the same for each of its tries."""
+
 
 class Tunery(OpenAI):
     """A client of a Tunery server, with every method and option of ``openai.OpenAI``.
@@ -39,6 +42,7 @@ class Tunery(OpenAI):
     ) -> None:
         url = str(base_url or find_base_url())
         super().__init__(base_url=url, api_key=api_key or find_api_key(url), **options)
+        self._idempotency_header = IDEMPOTENCY_HEADER
 
     @cached_property
     def adapters(self) -> Adapters:
@@ -144,6 +148,7 @@ class AsyncTunery(AsyncOpenAI):
     ) -> None:
         url = str(base_url or find_base_url())
         super().__init__(base_url=url, api_key=api_key or find_api_key(url), **options)
+        self._idempotency_header = IDEMPOTENCY_HEADER
 
     @cached_property
     def adapters(self) -> AsyncAdapters:

@@ -7,6 +7,7 @@ from tunery_server.files.dataset import count_examples
 from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
 from tunery_server.records.files import FileRecords
+from tunery_server.records.idempotency import Sending
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import File, JobStatus, Page
 
@@ -40,8 +41,13 @@ class FileService:
         purpose: str,
         chunks: Iterable[bytes],
         expires_after_s: int | None = None,
+        sending: Sending | None = None,
     ) -> File:
-        """Store a file; a dataset is checked first and refused whole when a line is wrong."""
+        """Store a file; a dataset is checked first and refused whole when a line is wrong.
+
+        A repeat of a request (``sending``) gets the file that the first one made, and its own bytes
+        are dropped.
+        """
         file_id, now = new_id("file-"), self._clock()
         with self._store.incoming(file_id, chunks) as (path, stored):
             file = File(
@@ -55,8 +61,7 @@ class FileService:
                 expires_at=now + expires_after_s if expires_after_s else None,
                 examples=count_examples(path) if purpose == FINE_TUNE else None,
             )
-        self._files.add(file)
-        return file
+        return self._registered(file, sending or Sending())
 
     def get(self, tenant_id: str, file_id: str) -> File:
         """The file. Raises NotFound."""
@@ -100,6 +105,17 @@ class FileService:
             )
         self._files.delete(tenant_id, file.id)
         self._store.delete(file.id)
+
+    def _registered(self, file: File, sending: Sending) -> File:
+        self._drop_expired()
+        kept_s = file.expires_at and round(file.expires_at - file.created_at)
+        content = [file.sha256, file.filename, file.purpose, kept_s]
+        submission = sending.of("files", content, tenant_id=file.tenant_id, now=file.created_at)
+        standing = self._files.add(file, submission)
+        if standing == file.id:
+            return file
+        self._store.delete(file.id)
+        return self.get(file.tenant_id, standing)
 
     def _drop_expired(self) -> None:
         """Remove what has outlived its time, but for files that an unfinished job reads."""

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from tunery_server.errors import (
     EngineRefused,
     EngineUnavailable,
+    IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
     Overloaded,
@@ -32,6 +33,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     PermissionDenied: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
@@ -17,6 +18,7 @@ from tunery_server.jobs.request import (
 from tunery_server.jobs.transitions import before
 from tunery_server.queue.contract import JobQueue
 from tunery_server.records.files import FileRecords
+from tunery_server.records.idempotency import Sending, Submission
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import File, Job, JobCheckpoint, JobEvent, JobStatus, Page
@@ -46,19 +48,28 @@ class JobService:
         self._max_lora_rank = max_lora_rank
         self._clock = clock
 
-    def create(self, tenant_id: str, request: JobRequest) -> Job:
+    def create(self, tenant_id: str, request: JobRequest, sending: Sending | None = None) -> Job:
         """Check the request, write the job, then put it in line.
 
-        Raises InvalidRequest or NotFound naming the field, and QueueUnavailable before anything is
+        A repeat of a request (``sending``) gets the job that the first one made. Raises
+        InvalidRequest or NotFound naming the field, and QueueUnavailable before anything is
         written. A queue that fails after that is caught up with by the reconciler.
         """
+        submission = (sending or Sending()).of(
+            "fine_tuning.jobs", _content(request), tenant_id=tenant_id, now=self._clock()
+        )
+        return self._jobs.made_by(submission) or self._create(tenant_id, request, submission)
+
+    def _create(self, tenant_id: str, request: JobRequest, submission: Submission | None) -> Job:
         self._check_model(request)
         training = self._dataset(tenant_id, request.training_file, "training_file")
         if request.validation_file is not None:
             self._dataset(tenant_id, request.validation_file, "validation_file")
         self._queue.ping()
         job = self._job(tenant_id, request, training.examples or 0)
-        self._jobs.add(job)
+        standing = self._jobs.add(job, submission)
+        if standing != job.id:
+            return self.get(tenant_id, standing)
         self._note(job.id, f"Created fine-tuning job: {job.id}")
         self._note(job.id, "Files are valid, the job is waiting for a worker")
         with contextlib.suppress(QueueUnavailable):
@@ -197,6 +208,10 @@ def _resolved(request: JobRequest, examples: int) -> dict[str, Any]:
         "batch_size": request.batch_size or auto_batch_size(examples),
         "learning_rate_multiplier": multiplier or AUTO_LEARNING_RATE_MULTIPLIER,
     }
+
+
+def _content(request: JobRequest) -> dict[str, Any]:
+    return {**asdict(request), "lora": request.lora.model_dump(mode="json")}
 
 
 def _known(page: Page[T] | None) -> Page[T]:

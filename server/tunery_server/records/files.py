@@ -5,6 +5,7 @@ from dataclasses import asdict
 from sqlalchemy import delete, insert
 
 from tunery_server.records.database import Database
+from tunery_server.records.idempotency import Submission, add_once, forget
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import File, Page
 from tunery_server.records.tables import files
@@ -16,10 +17,12 @@ class FileRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, file: File) -> None:
-        """Store a new file's record; its bytes are in place already."""
-        with self._database.writing() as connection:
-            connection.execute(insert(files).values(asdict(file)))
+    def add(self, file: File, submission: Submission | None = None) -> str:
+        """Store a new file's record; its bytes are in place already.
+
+        Returns the id of the file that stands, which a repeat was the first time.
+        """
+        return add_once(self._database, insert(files).values(asdict(file)), file.id, submission)
 
     def get(self, tenant_id: str, file_id: str) -> File | None:
         """The file, or None when this tenant has none with that id."""
@@ -57,7 +60,10 @@ class FileRecords:
         """True when there was such a file."""
         change = delete(files).where(files.c.id == file_id, files.c.tenant_id == tenant_id)
         with self._database.writing() as connection:
-            return connection.execute(change).rowcount == 1
+            deleted = connection.execute(change).rowcount == 1
+            if deleted:
+                forget(connection, file_id)
+        return deleted
 
     def expired(self, now: float) -> tuple[File, ...]:
         """Files of all tenants whose time is over."""

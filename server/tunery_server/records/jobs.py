@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Exists, RowMapping, exists, func, insert, select, update
 
 from tunery_server.records.database import Database
+from tunery_server.records.idempotency import Submission, add_once, made_by
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import Job, JobStatus, Page
 from tunery_server.records.tables import jobs
@@ -18,10 +19,14 @@ class JobRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job) -> None:
-        """Store a new job."""
-        with self._database.writing() as connection:
-            connection.execute(insert(jobs).values(asdict(job)))
+    def add(self, job: Job, submission: Submission | None = None) -> str:
+        """Store a new job; the id of the job that stands, which a repeat was the first time."""
+        return add_once(self._database, insert(jobs).values(asdict(job)), job.id, submission)
+
+    def made_by(self, submission: Submission | None) -> Job | None:
+        """The job that an earlier sending of the same request made."""
+        job_id = made_by(self._database, submission)
+        return self.get_any(job_id) if job_id is not None else None
 
     def get(self, tenant_id: str, job_id: str) -> Job | None:
         """The job, or None when this tenant has none with that id."""

@@ -125,3 +125,17 @@ adapters = Table(
     UniqueConstraint("adapter_id", "version"),
     Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
 )
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("tenant_id", String, primary_key=True),
+    Column("operation", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", String, nullable=False),
+    Column("object_id", String, nullable=False, index=True),
+    Column("retry_counts", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)

@@ -43,6 +43,24 @@ def test_options_can_be_changed_on_a_copy(client: Tunery) -> None:
     assert (copy.max_retries, copy.base_url, copy.api_key) == (5, client.base_url, "sk-test")
 
 
+def test_what_creates_carries_a_key_that_stays_the_same_in_retries(
+    client: Tunery, server: ScriptedServer
+) -> None:
+    path = "/v1/fine_tuning/jobs"
+    server.replies["POST", path] = refusal(500, "not yet", **{"retry-after-ms": "1"})
+    for _ in range(2):
+        with pytest.raises(openai.InternalServerError):
+            client.with_options(max_retries=1).fine_tuning.jobs.create(
+                model=BASE, training_file="file-1"
+            )
+    first, second, third, fourth = [
+        call.headers["idempotency-key"] for call in server.asked("POST", path)
+    ]
+    assert first == second != third == fourth
+    client.models.list()
+    assert "idempotency-key" not in server.calls[-1].headers
+
+
 def test_adapters_are_listed_page_by_page(client: Tunery, server: ScriptedServer) -> None:
     page = {"object": "list", "data": [adapter()], "has_more": False}
     server.replies["GET", "/v1/adapters"] = answer(page)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from tunery_server.errors import InvalidRequest, UnsupportedMediaType
 from tunery_server.gateway.auth import FILES, Principal
-from tunery_server.gateway.deps import After, Used, scoped
+from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.protocol.base import Deleted
 from tunery_server.gateway.protocol.files import (
     MAX_EXPIRY_S,
@@ -34,7 +34,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @router.post("")
-async def create(request: Request, caller: Caller, used: Used) -> FileObject:
+async def create(request: Request, caller: Caller, used: Used, sending: Sent) -> FileObject:
     """Upload a file. One with purpose ``fine-tune`` is checked line by line first."""
     async with _form(request) as form:
         upload = _upload(form)
@@ -45,6 +45,7 @@ async def create(request: Request, caller: Caller, used: Used) -> FileObject:
             purpose=_purpose(form),
             chunks=_chunks(upload),
             expires_after_s=_expiry(form),
+            sending=sending,
         )
     return FileObject.of(file)
 

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.gateway.auth import JOBS, Principal
-from tunery_server.gateway.deps import After, Used, scoped
+from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.job_objects import (
     CheckpointList,
@@ -27,9 +27,9 @@ _MAX_FILTERS = 16
 
 
 @router.post("")
-async def create(caller: Caller, body: Body, used: Used) -> FineTuningJob:
+async def create(caller: Caller, body: Body, used: Used, sending: Sent) -> FineTuningJob:
     """Start a fine-tune."""
-    job = await run_in_threadpool(used.jobs.create, caller.tenant_id, body.request())
+    job = await run_in_threadpool(used.jobs.create, caller.tenant_id, body.request(), sending)
     return FineTuningJob.of(job)
 
 

@@ -1,0 +1,167 @@
+"""One object for one creating request, however often the request is sent.
+
+A client that lost an answer sends its POST again. Which object the first one made is written in the
+same transaction as that object, and a primary key keeps two transactions from making two:
+
+* A request with an ``Idempotency-Key`` is known by that key for a day. Another body under the same
+  key is refused.
+* The ``openai`` client sends no key, but counts its tries in ``x-stainless-retry-count``. One
+  request never sends the same count twice. So, of two equal bodies within ten minutes, a count that
+  was not seen yet is a repeat, and one that was seen is a new request.
+* A request with neither is new.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Insert, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tunery_server.errors import IdempotencyKeyReused
+from tunery_server.records.database import Database
+from tunery_server.records.tables import idempotency
+
+KEPT_S = 86_400.0
+"""How long an Idempotency-Key is known."""
+REPEATED_WITHIN_S = 600.0
+"""How long after a request without a key another try of it may come."""
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What the headers of one POST say about which request it belongs to."""
+
+    key: str | None = None
+    retry_count: int | None = None
+
+    def of(
+        self, operation: str, content: Any, *, tenant_id: str, now: float
+    ) -> "Submission | None":
+        """The request to ``operation`` that this is a sending of; None when nothing tells.
+
+        ``content`` is what makes two requests the same, as JSON.
+        """
+        fingerprint = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        if self.key is not None:
+            key, kept_s, retry_count = f"key:{self.key}", KEPT_S, None
+        elif self.retry_count is not None:
+            key, kept_s, retry_count = f"body:{fingerprint}", REPEATED_WITHIN_S, self.retry_count
+        else:
+            return None
+        return Submission(tenant_id, operation, key, fingerprint, retry_count, now, now + kept_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One sending of a creating request. ``retry_count`` is None for one with a key."""
+
+    tenant_id: str
+    operation: str
+    key: str
+    fingerprint: str
+    retry_count: int | None
+    sent_at: float
+    expires_at: float
+
+
+def add_once(
+    database: Database, statement: Insert, object_id: str, submission: Submission | None
+) -> str:
+    """Run ``statement``, which inserts the object ``object_id``, unless this is a repeat.
+
+    Returns the id of the object that stands: another one when an earlier sending had made it, and
+    nothing is written then. Raises IdempotencyKeyReused.
+    """
+    for _ in range(_ROUNDS - 1):
+        try:
+            return _add_once(database, statement, object_id, submission)
+        except IntegrityError:
+            continue  # another sending was written between the look and the write
+    return _add_once(database, statement, object_id, submission)
+
+
+def made_by(database: Database, submission: Submission | None) -> str | None:
+    """The id of what an earlier sending of the same request made. Raises IdempotencyKeyReused."""
+    if submission is None:
+        return None
+    with database.writing() as connection:
+        return _made_by(connection, submission)
+
+
+def forget(connection: Connection, object_id: str) -> None:
+    """To be called where an object is deleted: the next sending makes a new one."""
+    connection.execute(delete(idempotency).where(idempotency.c.object_id == object_id))
+
+
+def _add_once(
+    database: Database, statement: Insert, object_id: str, submission: Submission | None
+) -> str:
+    with database.writing() as connection:
+        if submission is not None:
+            made = _made_by(connection, submission)
+            if made is not None:
+                return made
+            _remember(connection, submission, object_id)
+        connection.execute(statement)
+    return object_id
+
+
+def _made_by(connection: Connection, submission: Submission) -> str | None:
+    """The newest object whose request may have been sent this time, too; notes the retry count."""
+    table = idempotency.c
+    query = (
+        select(idempotency)
+        .where(*_same(submission), table.expires_at > submission.sent_at)
+        .order_by(table.ordinal.desc())
+        .with_for_update()
+    )
+    for row in connection.execute(query).all():
+        if row.fingerprint != submission.fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another body.", param="Idempotency-Key"
+            )
+        if submission.retry_count is None:
+            return str(row.object_id)
+        if submission.retry_count not in row.retry_counts:
+            seen = [*row.retry_counts, submission.retry_count]
+            this = (*_same(submission), table.ordinal == row.ordinal)
+            connection.execute(update(idempotency).where(*this).values(retry_counts=seen))
+            return str(row.object_id)
+    return None
+
+
+def _remember(connection: Connection, submission: Submission, object_id: str) -> None:
+    """Drop what has expired, and write the object under the next ordinal of its key."""
+    table = idempotency.c
+    connection.execute(delete(idempotency).where(table.expires_at <= submission.sent_at))
+    count = submission.retry_count
+    values = {
+        "tenant_id": submission.tenant_id,
+        "operation": submission.operation,
+        "key": submission.key,
+        "ordinal": _last_ordinal(connection, submission) + 1,
+        "fingerprint": submission.fingerprint,
+        "object_id": object_id,
+        "retry_counts": [] if count is None else [count],
+        "created_at": submission.sent_at,
+        "expires_at": submission.expires_at,
+    }
+    connection.execute(insert(idempotency).values(values))
+
+
+def _last_ordinal(connection: Connection, submission: Submission) -> int:
+    newest = func.coalesce(func.max(idempotency.c.ordinal), 0)
+    return int(connection.execute(select(newest).where(*_same(submission))).scalar_one())
+
+
+def _same(submission: Submission) -> tuple[Any, ...]:
+    table = idempotency.c
+    return (
+        table.tenant_id == submission.tenant_id,
+        table.operation == submission.operation,
+        table.key == submission.key,
+    )
