@@ -4,7 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from tunery_server.ids import new_id
-from tunery_server.records.rows import Adapter, ApiKey, File, Job, JobStatus
+from tunery_server.records.rows import (
+    Adapter,
+    ApiKey,
+    EventType,
+    File,
+    Job,
+    JobStatus,
+    WebhookEndpoint,
+)
 
 NOW = 1_800_000_000.0
 
@@ -72,3 +80,16 @@ def a_key(**values: Any) -> ApiKey:
         created_at=NOW,
     )
     return replace(key, **values)
+
+
+def an_endpoint(**values: Any) -> WebhookEndpoint:
+    endpoint = WebhookEndpoint(
+        id=new_id("we_"),
+        tenant_id="acme",
+        name="test",
+        url="https://hooks.example.com/in",
+        event_types=tuple(EventType),
+        secret="whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==",
+        created_at=NOW,
+    )
+    return replace(endpoint, **values)

@@ -9,8 +9,15 @@ from sqlalchemy import Exists, RowMapping, exists, func, insert, select, update
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by
 from tunery_server.records.paging import all_of, page
-from tunery_server.records.rows import Job, JobStatus, Page
+from tunery_server.records.rows import EventType, Job, JobStatus, Page
 from tunery_server.records.tables import jobs
+from tunery_server.records.webhooks import add_event
+
+_ENDS = {
+    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    JobStatus.FAILED: EventType.JOB_FAILED,
+    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
+}
 
 
 class JobRecords:
@@ -97,6 +104,7 @@ class JobRecords:
         """Set ``values`` if the job is in an ``allowed`` state and, when given, in that attempt.
 
         Returns the job as it is now, or None when the condition did not hold and nothing changed.
+        A final state is written together with the event that tells of it.
         """
         condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
         if in_attempt is not None:
@@ -106,7 +114,11 @@ class JobRecords:
             if changed.rowcount != 1:
                 return None
             row = connection.execute(all_of(jobs).where(jobs.c.id == job_id)).mappings().one()
-        return _job(row)
+            job = _job(row)
+            if "status" in values and job.status in _ENDS:
+                ended_at = job.finished_at or job.created_at
+                add_event(connection, job.tenant_id, _ENDS[job.status], job.id, ended_at)
+        return job
 
     def count_by_status(self) -> dict[str, int]:
         """How many jobs are in each state, over all tenants; a state without jobs is there, too."""

@@ -134,6 +134,48 @@ class Adapter:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+class EventType(StrEnum):
+    """What a webhook tells of: the ends of jobs and batches, in OpenAI's words."""
+
+    JOB_SUCCEEDED = "fine_tuning.job.succeeded"
+    JOB_FAILED = "fine_tuning.job.failed"
+    JOB_CANCELLED = "fine_tuning.job.cancelled"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_EXPIRED = "batch.expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEndpoint:
+    """Where a tenant wants to be told. URL and secret stay out of logs, and so out of its repr."""
+
+    id: str
+    tenant_id: str
+    name: str
+    url: str = field(repr=False)
+    event_types: tuple[EventType, ...]
+    secret: str = field(repr=False)
+    """``whsec_`` and base64; kept as it is, for signing needs it."""
+    created_at: float
+    disabled_at: float | None = None
+    """When it answered that it is gone for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to one endpoint."""
+
+    event_id: str
+    endpoint: WebhookEndpoint
+    type: EventType
+    object_id: str
+    """The job or batch that ended."""
+    created_at: float
+    attempts: int
+    """How often it was claimed for sending, this time included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Part of a list; ``has_more`` says that the list goes on after the last item."""

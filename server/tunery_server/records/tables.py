@@ -139,3 +139,36 @@ idempotency = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
 )
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("event_types", JSON, nullable=False),
+    Column("secret", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("disabled_at", Float),
+    Index("ix_webhook_endpoints_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column(
+        "endpoint_id",
+        String,
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("type", String, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("due_at", Float, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", String),
+    Index("ix_webhook_deliveries_endpoint", "endpoint_id"),
+)
