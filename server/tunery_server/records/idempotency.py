@@ -12,11 +12,12 @@ same transaction as that object, and a primary key keeps two transactions from m
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Insert, delete, func, insert, select, update
+from sqlalchemy import Connection, Insert, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tunery_server.errors import IdempotencyKeyReused
@@ -89,7 +90,7 @@ def made_by(database: Database, submission: Submission | None) -> str | None:
     if submission is None:
         return None
     with database.writing() as connection:
-        return _made_by(connection, submission)
+        return _made_by(connection, submission, _known(connection, submission))
 
 
 def forget(connection: Connection, object_id: str) -> None:
@@ -102,24 +103,35 @@ def _add_once(
 ) -> str:
     with database.writing() as connection:
         if submission is not None:
-            made = _made_by(connection, submission)
+            known = _known(connection, submission)
+            made = _made_by(connection, submission, known)
             if made is not None:
                 return made
-            _remember(connection, submission, object_id)
+            # The ordinal follows from the same look: whoever wrote after it collides.
+            ordinal = known[0].ordinal + 1 if known else 1
+            _remember(connection, submission, ordinal, object_id)
         connection.execute(statement)
     return object_id
 
 
-def _made_by(connection: Connection, submission: Submission) -> str | None:
-    """The newest object whose request may have been sent this time, too; notes the retry count."""
-    table = idempotency.c
+def _known(connection: Connection, submission: Submission) -> Sequence[Row[Any]]:
+    """What is known under the submission's key, newest first, locked until the transaction ends."""
     query = (
         select(idempotency)
-        .where(*_same(submission), table.expires_at > submission.sent_at)
-        .order_by(table.ordinal.desc())
+        .where(*_same(submission))
+        .order_by(idempotency.c.ordinal.desc())
         .with_for_update()
     )
-    for row in connection.execute(query).all():
+    return connection.execute(query).all()
+
+
+def _made_by(
+    connection: Connection, submission: Submission, known: Sequence[Row[Any]]
+) -> str | None:
+    """The newest object whose request may have been sent this time, too; notes the retry count."""
+    for row in known:
+        if row.expires_at <= submission.sent_at:
+            continue
         if row.fingerprint != submission.fingerprint:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another body.", param="Idempotency-Key"
@@ -128,34 +140,28 @@ def _made_by(connection: Connection, submission: Submission) -> str | None:
             return str(row.object_id)
         if submission.retry_count not in row.retry_counts:
             seen = [*row.retry_counts, submission.retry_count]
-            this = (*_same(submission), table.ordinal == row.ordinal)
+            this = (*_same(submission), idempotency.c.ordinal == row.ordinal)
             connection.execute(update(idempotency).where(*this).values(retry_counts=seen))
             return str(row.object_id)
     return None
 
 
-def _remember(connection: Connection, submission: Submission, object_id: str) -> None:
-    """Drop what has expired, and write the object under the next ordinal of its key."""
-    table = idempotency.c
-    connection.execute(delete(idempotency).where(table.expires_at <= submission.sent_at))
-    count = submission.retry_count
+def _remember(connection: Connection, submission: Submission, ordinal: int, object_id: str) -> None:
+    """Drop what has expired, and write which object the submission made."""
+    expired = idempotency.c.expires_at <= submission.sent_at
+    connection.execute(delete(idempotency).where(expired))
     values = {
         "tenant_id": submission.tenant_id,
         "operation": submission.operation,
         "key": submission.key,
-        "ordinal": _last_ordinal(connection, submission) + 1,
+        "ordinal": ordinal,
         "fingerprint": submission.fingerprint,
         "object_id": object_id,
-        "retry_counts": [] if count is None else [count],
+        "retry_counts": [] if submission.retry_count is None else [submission.retry_count],
         "created_at": submission.sent_at,
         "expires_at": submission.expires_at,
     }
     connection.execute(insert(idempotency).values(values))
-
-
-def _last_ordinal(connection: Connection, submission: Submission) -> int:
-    newest = func.coalesce(func.max(idempotency.c.ordinal), 0)
-    return int(connection.execute(select(newest).where(*_same(submission))).scalar_one())
 
 
 def _same(submission: Submission) -> tuple[Any, ...]:
