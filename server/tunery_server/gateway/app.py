@@ -15,7 +15,7 @@ from tunery_server.engine.contract import Engine
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
-from tunery_server.gateway import error_handlers
+from tunery_server.gateway import error_handlers, openapi
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.middleware import BoundedBody, Observed
@@ -61,10 +61,16 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         database.close()
 
     app = FastAPI(
-        title="Tunery", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+        title="Tunery",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=openapi.ERRORS,
     )
     app.state.services = services
     _add_routes(app)
+    openapi.install(app)
     error_handlers.install(app)
     app.add_middleware(
         BoundedBody,

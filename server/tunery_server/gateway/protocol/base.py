@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_DEPTH = 32
 """Levels of objects and arrays in a JSON schema."""
@@ -27,7 +27,9 @@ def _no_nul(text: str) -> str:
     return text
 
 
-PlainText = Annotated[str, AfterValidator(_no_nul)]
+PlainText = Annotated[
+    str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+]
 """Text that may become part of a record."""
 
 

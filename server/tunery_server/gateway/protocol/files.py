@@ -1,13 +1,31 @@
 """``/v1/files``."""
 
-from typing import Literal
+from typing import Literal, get_args
 
-from tunery_server.gateway.protocol.base import Answer
+from pydantic import ConfigDict, Field
+
+from tunery_server.gateway.protocol.base import Answer, Request
 from tunery_server.records.rows import File, Page
 
-UPLOAD_PURPOSES = ("fine-tune", "batch", "assistants", "user_data", "evals", "vision")
+UploadPurpose = Literal["fine-tune", "batch", "assistants", "user_data", "evals", "vision"]
+UPLOAD_PURPOSES: tuple[str, ...] = get_args(UploadPurpose)
 MIN_EXPIRY_S = 3600
 MAX_EXPIRY_S = 2_592_000
+
+_ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+
+
+class FileForm(Request):
+    """The form of an upload, for /openapi.json; the route reads it as a stream."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {_ANCHOR: [_SECONDS], _SECONDS: [_ANCHOR]}}
+    )
+
+    file: bytes
+    purpose: UploadPurpose
+    anchor: Literal["created_at"] = Field(default="created_at", alias=_ANCHOR)
+    seconds: int = Field(default=MAX_EXPIRY_S, alias=_SECONDS, ge=MIN_EXPIRY_S, le=MAX_EXPIRY_S)
 
 
 class FileObject(Answer):

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from tunery_server.errors import InvalidRequest, UnsupportedMediaType
+from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import FILES, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.protocol.base import Deleted
@@ -19,6 +20,7 @@ from tunery_server.gateway.protocol.files import (
     MAX_EXPIRY_S,
     MIN_EXPIRY_S,
     UPLOAD_PURPOSES,
+    FileForm,
     FileList,
     FileObject,
 )
@@ -33,7 +35,7 @@ _MAX_FILENAME = 255
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-@router.post("")
+@router.post("", openapi_extra=openapi.form_body(FileForm))
 async def create(request: Request, caller: Caller, used: Used, sending: Sent) -> FileObject:
     """Upload a file. One with purpose ``fine-tune`` is checked line by line first."""
     async with _form(request) as form:
@@ -72,7 +74,11 @@ def retrieve(file_id: str, caller: Caller, used: Used) -> FileObject:
     return FileObject.of(used.files.get(caller.tenant_id, file_id))
 
 
-@router.get("/{file_id}/content")
+@router.get(
+    "/{file_id}/content",
+    response_class=StreamingResponse,
+    responses=openapi.content("application/octet-stream"),
+)
 def content(file_id: str, caller: Caller, used: Used) -> StreamingResponse:
     """One file's bytes."""
     file, chunks = used.files.content(caller.tenant_id, file_id)

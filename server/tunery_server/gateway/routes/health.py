@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from tunery_server.errors import EngineUnavailable
+from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, scoped
 from tunery_server.telemetry.metrics import JOBS
@@ -30,7 +31,7 @@ async def readyz(used: Used) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@guarded.get("/metrics")
+@guarded.get("/metrics", response_class=Response, responses=openapi.content("text/plain"))
 async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Used) -> Response:
     """The gateway's metrics and, while it answers, the engine's."""
     for status, count in (await run_in_threadpool(used.jobs.count_by_status)).items():

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import INFERENCE, Principal
 from tunery_server.gateway.deps import Used, scoped
 from tunery_server.gateway.disconnect import until_gone
@@ -21,13 +22,13 @@ ChatBody = Annotated[ChatRequest, Depends(json_body(ChatRequest))]
 CompletionBody = Annotated[CompletionRequest, Depends(json_body(CompletionRequest))]
 
 
-@router.post("/chat/completions")
+@router.post("/chat/completions", responses=openapi.EVENTS)
 async def chat(request: Request, caller: Caller, body: ChatBody, used: Used) -> Response:
     """Answer a conversation, whole or as a stream."""
     return await _answer(request, caller, body, used.relay, "/v1/chat/completions")
 
 
-@router.post("/completions")
+@router.post("/completions", responses=openapi.EVENTS)
 async def completions(
     request: Request, caller: Caller, body: CompletionBody, used: Used
 ) -> Response:
