@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -45,6 +46,17 @@ def _absolute(path: Path) -> Path:
 def _number(value: Any) -> Any:
     """The environment holds text, and a literal is not converted."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _words(value: Any) -> Any:
+    return (
+        [word.strip() for word in value.split(",") if word.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -82,6 +94,17 @@ class Settings(BaseSettings):
     """A Redis or Valkey of your own (``redis://``, ``rediss://``, ``unix://``). No prefix."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+
+    allowed_hosts: Names = Field(default_factory=tuple)
+    """Names that a request's Host header may hold, separated by commas; by default any."""
+    trusted_proxies: Names = Field(default_factory=tuple)
+    """Addresses or networks whose X-Forwarded-For is believed, separated by commas."""
+    header_timeout_s: float = Field(default=10.0, gt=0)
+    """Longest that the header of a request may take to come."""
+    stall_timeout_s: float = Field(default=30.0, gt=0)
+    """A client that sends or takes less than 4 kB in this time, amid a body, is cut off."""
+    failed_auth_per_minute: int = Field(default=120, ge=1)
+    """Requests without a valid key from one address before they get 429; valid ones still work."""
 
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
     """Largest body of a request that is no upload."""

@@ -11,9 +11,12 @@
     │   ├── NotFound
     │   ├── IdempotencyKeyReused
     │   ├── TooLarge
+    │   ├── HeadersTooLarge
+    │   ├── RequestTimeout
     │   └── UnsupportedMediaType
     ├── TryAgainLater          the request is fine, the server cannot do it now
     │   ├── Overloaded
+    │   ├── RateLimited
     │   ├── EngineUnavailable
     │   ├── QueueUnavailable
     │   └── StorageFull
@@ -80,6 +83,18 @@ class TooLarge(RequestError):
     code = "request_too_large"
 
 
+class HeadersTooLarge(RequestError):
+    """A request's header beyond its limit, in bytes or in lines."""
+
+    code = "headers_too_large"
+
+
+class RequestTimeout(RequestError):
+    """The client did not send the rest of its request in time."""
+
+    code = "request_timeout"
+
+
 class UnsupportedMediaType(RequestError):
     """A content type or encoding that the route does not read."""
 
@@ -103,6 +118,12 @@ class Overloaded(TryAgainLater):
     """Every slot is taken and the waiting line is full."""
 
     code = "server_is_overloaded"
+
+
+class RateLimited(TryAgainLater):
+    """This caller has asked too often."""
+
+    code = "rate_limit_exceeded"
 
 
 class EngineUnavailable(TryAgainLater):

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import redis
 import uvicorn
@@ -17,11 +19,16 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.gateway import error_handlers, openapi
 from tunery_server.gateway.auth import Authenticator
+from tunery_server.gateway.body import BoundedBody
+from tunery_server.gateway.connection import MAX_HEADER_BYTES, Connection
 from tunery_server.gateway.deps import Services, authenticate
-from tunery_server.gateway.middleware import BoundedBody, Observed
+from tunery_server.gateway.failed_attempts import FailedAttempts
+from tunery_server.gateway.header_rules import HeaderRules
+from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.routes import files, health, inference, jobs, models
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.processes import open_files
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -39,6 +46,8 @@ from tunery_server.serving.resolver import Resolver
 from tunery_server.telemetry.logging import configure
 
 _FORM_OVERHEAD_BYTES = 2**16
+_KEEP_ALIVE_S = 20
+"""Longer than clients keep an idle connection (httpx: 5 s): one of the two has to be first."""
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
@@ -72,11 +81,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     _add_routes(app)
     openapi.install(app)
     error_handlers.install(app)
+    app.add_middleware(HeaderRules, hosts=settings.allowed_hosts)
     app.add_middleware(
         BoundedBody,
         max_bytes=settings.max_body_bytes,
         upload_path=files.router.prefix,
         max_upload_bytes=settings.max_file_bytes + _FORM_OVERHEAD_BYTES,
+        stall_timeout_s=settings.stall_timeout_s,
     )
     app.add_middleware(Observed)
     return app
@@ -86,16 +97,30 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM, then let running requests finish."""
     configure(settings.log_level, process="gateway")
     Database(settings.database).migrate()
+    open_files.raise_limit()
     uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        # h11 bounds the headers; httptools does not.
-        http="h11",
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        create_app(settings), host=settings.host, port=settings.port, **http_options(settings)
     )
+
+
+def http_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn speaks HTTP: with our limits, and no header believed but from our proxies."""
+    return {
+        "http": functools.partial(
+            Connection,
+            header_timeout_s=settings.header_timeout_s,
+            stall_timeout_s=settings.stall_timeout_s,
+        ),
+        "ws": "none",
+        "h11_max_incomplete_event_size": 2 * MAX_HEADER_BYTES,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_keep_alive": _KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": int(settings.drain_timeout_s),
+    }
 
 
 def _services(settings: Settings, database: Database, engine: Engine) -> Services:
@@ -109,6 +134,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
     return Services(
         authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
         engine=engine,
+        failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=Catalogue(
             base_model=settings.base_model_name,

@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from tunery_server.engine.contract import Engine
-from tunery_server.errors import InvalidRequest
+from tunery_server.errors import InvalidRequest, Unauthenticated
 from tunery_server.files.service import FileService
 from tunery_server.gateway.auth import Authenticator, Principal
+from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.jobs.service import JobService
 from tunery_server.records.idempotency import Sending
 from tunery_server.serving.catalogue import Catalogue
@@ -28,6 +29,7 @@ class Services:
     authenticator: Authenticator
     catalogue: Catalogue
     engine: Engine
+    failed_attempts: FailedAttempts
     files: FileService
     jobs: JobService
     relay: Relay
@@ -41,12 +43,19 @@ def services(request: Request) -> Services:
 
 
 async def authenticate(request: Request) -> Principal:
-    """The caller; every router but the health checks depends on it. Raises Unauthenticated."""
+    """The caller; every router but the health checks depends on it.
+
+    Raises Unauthenticated, or RateLimited for an address that fails too often.
+    """
     if not hasattr(request.state, "principal"):
-        authenticator = services(request).authenticator
-        request.state.principal = await authenticator.principal(
-            request.headers.getlist("authorization")
-        )
+        used = services(request)
+        try:
+            request.state.principal = await used.authenticator.principal(
+                request.headers.getlist("authorization")
+            )
+        except Unauthenticated:
+            used.failed_attempts.add(request.client.host if request.client else "")
+            raise
     principal: Principal = request.state.principal
     return principal
 

@@ -1,6 +1,7 @@
 """The only place that writes an error body: ``{"error": {message, type, param, code}}``."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,15 @@ from starlette.exceptions import HTTPException
 from tunery_server.errors import (
     EngineRefused,
     EngineUnavailable,
+    HeadersTooLarge,
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
     Overloaded,
     PermissionDenied,
     QueueUnavailable,
+    RateLimited,
+    RequestTimeout,
     StorageFull,
     TooLarge,
     TryAgainLater,
@@ -35,7 +39,10 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -61,7 +68,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TuneryError, _on_tunery_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
-    app.add_exception_handler(Exception, _on_bug)
 
 
 def error_body(
@@ -84,6 +90,26 @@ def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, _internal()
     return status, error_body(error.message, status=status, code=error.code, param=error.param)
+
+
+def response_to(error: TuneryError, headers: Mapping[str, str] | None = None) -> Response:
+    """The whole answer to one of our errors, with ``headers`` beside its own."""
+    error = _translated(error)
+    status, body = body_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("error without a status", error=type(error).__name__)
+    headers = dict(headers or {})
+    if isinstance(error, TryAgainLater):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _response(status, body, headers)
+
+
+def response_to_bug(error: Exception) -> Response:
+    """The answer when something that nobody thought of went wrong; the log gets the details."""
+    log.error("unhandled error", error=type(error).__name__, exc_info=error)
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, _internal(), {"connection": "close"})
 
 
 def event_of(error: Exception) -> bytes:
@@ -111,16 +137,7 @@ def _translated(error: TuneryError) -> TuneryError:
 
 async def _on_tunery_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TuneryError)  # noqa: S101 - registered for this class
-    error = _translated(error)
-    status, body = body_of(error)
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("error without a status", error=type(error).__name__)
-    headers = {}
-    if isinstance(error, TryAgainLater):
-        headers["Retry-After"] = str(error.retry_after_s)
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    return _response(status, body, headers)
+    return response_to(error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -138,11 +155,6 @@ async def _on_invalid_parameters(request: Request, error: Exception) -> Response
     status = HTTPStatus.BAD_REQUEST
     body = error_body(f"{param}: {first['msg']}.", status=status, code="invalid_value", param=param)
     return _response(status, body, {})
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("unhandled error", error=type(error).__name__, exc_info=error)
-    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, _internal(), {})
 
 
 def _internal() -> bytes:

@@ -10,6 +10,9 @@ from tunery_server.errors import EngineUnavailable, TuneryError
 from tunery_server.gateway.disconnect import ClientGone, until_gone
 from tunery_server.gateway.error_handlers import event_of
 from tunery_server.serving.relay import StreamCut
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 
 class EventStream(Response):
@@ -45,6 +48,9 @@ class EventStream(Response):
         except (TuneryError, StreamCut) as error:
             cut = EngineUnavailable("The engine went away during the answer.")
             await _send(send, event_of(cut if isinstance(error, StreamCut) else error))
+        except Exception as error:
+            log.error("unhandled error in a stream", error=type(error).__name__, exc_info=error)
+            await _send(send, event_of(error))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -27,9 +27,9 @@ def test_every_error_that_a_client_can_see_has_a_status() -> None:
     assert set(STATUSES) == set(leaves(TuneryError)) - NEVER_ON_THE_WIRE
 
 
-def test_only_errors_to_be_repeated_are_in_the_500s() -> None:
+def test_only_errors_to_be_repeated_say_when() -> None:
     for kind, status in STATUSES.items():
-        assert (status >= 500) == hasattr(kind, "retry_after_s")
+        assert (status == 429 or status >= 500) == hasattr(kind, "retry_after_s")
 
 
 def test_every_error_that_a_client_can_see_has_a_code() -> None:

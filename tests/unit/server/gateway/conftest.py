@@ -14,6 +14,7 @@ from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
 from .composed import Gateway
+from .sockets import Edge, listening
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,13 @@ async def gateway(
     await gateway.see_engine()
     yield gateway
     gateway.database.close()
+
+
+@pytest.fixture
+async def edge(gateway: Gateway) -> AsyncIterator[Edge]:
+    """The gateway behind a real uvicorn on a loopback port."""
+    async with listening(gateway) as edge:
+        yield edge
 
 
 @pytest.fixture(scope="module")
