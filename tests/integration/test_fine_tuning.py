@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 
 import openai
 import pytest
@@ -150,6 +151,55 @@ def test_a_running_job_is_cancelled(
         time.sleep(0.1)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model is None
+
+
+def test_a_paused_job_frees_its_device_and_ends_as_if_nothing_had_been(
+    server: RunningServer, lora_job: FineTuningJob
+) -> None:
+    """The adapter is that of ``lora_job``, which was not disturbed, byte by byte."""
+    client = Tunery(base_url=f"{server.url}/v1", api_key=server.key)
+    jobs = client.fine_tuning.jobs
+    job = jobs.create(
+        model=MODEL_NAME,
+        training_file=lora_job.training_file,
+        validation_file=lora_job.validation_file or "",
+        suffix="pirate",
+        seed=lora_job.seed,
+        hyperparameters={"n_epochs": 5, "batch_size": 2},
+    )
+    job = until(client, job, lambda job: ((job.model_extra or {})["progress"] or {}).get("step"))
+    assert jobs.pause(job.id).status in {"pausing", "paused"}
+    job = until(client, job, lambda job: str(job.status) == "paused")
+    step = (job.model_extra or {})["progress"]["step"]
+    assert 1 <= step < 30
+    until(client, job, lambda _: not server.pids("tunery_adapters.training"))
+    assert str(jobs.pause(job.id).status) == "paused"
+    assert jobs.resume(job.id).status == "queued"
+    job = wait(client, job)
+    assert job.status == "succeeded", job.error
+    assert (job.model_extra or {})["attempt"] == 2
+    messages = [event.message for event in jobs.list_events(job.id)]
+    assert any(f"going on from step {step}" in message for message in messages)
+    assert sha256(client, job) == sha256(client, lora_job)
+
+
+def sha256(client: OpenAI, job: FineTuningJob) -> str:
+    adapter = client.get(f"/adapters/{job.fine_tuned_model}", cast_to=object)
+    assert isinstance(adapter, dict)
+    return str(adapter["sha256"])
+
+
+def until(
+    client: OpenAI, job: FineTuningJob, holds: Callable[[FineTuningJob], object]
+) -> FineTuningJob:
+    """The job once the condition holds; it must not end before."""
+    deadline = time.monotonic() + 300
+    while not holds(job):
+        assert job.status not in ENDED, job.error
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    return job
 
 
 def test_the_client_lists_adapters_page_by_page(

@@ -26,6 +26,7 @@ from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.routes import files, health, inference, jobs, models
+from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.processes import open_files
@@ -152,10 +153,13 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         jobs=JobService(
             jobs=job_records,
             history=JobHistory(database),
-            files=records,
+            intake=Intake(
+                files=records,
+                base_model=settings.base_model_name,
+                max_lora_rank=settings.max_lora_rank,
+                clock=time.time,
+            ),
             queue=queue,
-            base_model=settings.base_model_name,
-            max_lora_rank=settings.max_lora_rank,
             clock=time.time,
         ),
         relay=_relay(settings, engine, registry, residency),

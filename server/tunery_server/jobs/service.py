@@ -1,27 +1,20 @@
-"""A client's wishes on fine-tuning jobs: create, look up, cancel."""
+"""A client's wishes on fine-tuning jobs: create, look up, pause, resume, cancel."""
 
 import contextlib
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
-from tunery_server.jobs.request import (
-    AUTO_LEARNING_RATE_MULTIPLIER,
-    MIN_EXAMPLES,
-    JobRequest,
-    auto_batch_size,
-    auto_epochs,
-)
-from tunery_server.jobs.transitions import before
+from tunery_server.jobs.intake import Intake
+from tunery_server.jobs.request import JobRequest
+from tunery_server.jobs.transitions import FINAL, PAUSE, RESUME, before
 from tunery_server.queue.contract import JobQueue
-from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending, Submission
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import File, Job, JobCheckpoint, JobEvent, JobStatus, Page
+from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
 
 T = TypeVar("T")
 
@@ -34,18 +27,14 @@ class JobService:
         *,
         jobs: JobRecords,
         history: JobHistory,
-        files: FileRecords,
+        intake: Intake,
         queue: JobQueue,
-        base_model: str,
-        max_lora_rank: int,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
         self._history = history
-        self._files = files
+        self._intake = intake
         self._queue = queue
-        self._base_model = base_model
-        self._max_lora_rank = max_lora_rank
         self._clock = clock
 
     def create(self, tenant_id: str, request: JobRequest, sending: Sending | None = None) -> Job:
@@ -61,12 +50,8 @@ class JobService:
         return self._jobs.made_by(submission) or self._create(tenant_id, request, submission)
 
     def _create(self, tenant_id: str, request: JobRequest, submission: Submission | None) -> Job:
-        self._check_model(request)
-        training = self._dataset(tenant_id, request.training_file, "training_file")
-        if request.validation_file is not None:
-            self._dataset(tenant_id, request.validation_file, "validation_file")
+        job = self._intake.job(tenant_id, request)
         self._queue.ping()
-        job = self._job(tenant_id, request, training.examples or 0)
         standing = self._jobs.add(job, submission)
         if standing != job.id:
             return self.get(tenant_id, standing)
@@ -105,11 +90,45 @@ class JobService:
             estimated_finish=None,
         )
         if cancelled is None:
-            return self._already_ended(self.get(tenant_id, job_id))
+            return self._unmoved(tenant_id, job_id, "job_not_cancellable", JobStatus.CANCELLED)
         self._note(job.id, "The job was cancelled")
         with contextlib.suppress(QueueUnavailable):
             self._queue.remove(job.id)
         return cancelled
+
+    def pause(self, tenant_id: str, job_id: str) -> Job:
+        """Pause a job: one that waits at once, one that runs when its trainer left a checkpoint.
+
+        A job that is paused, or about to be, is returned as it is. Raises InvalidRequest when it
+        has ended.
+        """
+        job = self.get(tenant_id, job_id)
+        moved = self._jobs.move(job.id, PAUSE, estimated_finish=None)
+        if moved is None:
+            return self._unmoved(tenant_id, job_id, "job_not_pausable")
+        if moved.status is JobStatus.PAUSED:
+            self._note(job.id, "The job is paused")
+            with contextlib.suppress(QueueUnavailable):
+                self._queue.remove(job.id)
+        else:
+            self._note(job.id, "The job is asked to pause; its trainer is writing a checkpoint")
+        return moved
+
+    def resume(self, tenant_id: str, job_id: str) -> Job:
+        """Put a paused job back in line, at the place of its creation.
+
+        A pause that did not happen yet is taken back. A job that waits or runs is returned as it
+        is. Raises InvalidRequest when it has ended.
+        """
+        job = self.get(tenant_id, job_id)
+        moved = self._jobs.move(job.id, RESUME)
+        if moved is None:
+            return self._unmoved(tenant_id, job_id, "job_not_resumable")
+        self._note(job.id, "The job is resumed")
+        if moved.status is JobStatus.QUEUED:
+            with contextlib.suppress(QueueUnavailable):
+                self._queue.enqueue(job.id, created_at=job.created_at)
+        return moved
 
     def events(
         self, tenant_id: str, job_id: str, *, after: str | None, limit: int
@@ -137,77 +156,21 @@ class JobService:
         """How many jobs of all tenants are in each state."""
         return self._jobs.count_by_status()
 
-    def _check_model(self, request: JobRequest) -> None:
-        if request.model != self._base_model:
-            raise NotFound(
-                f"The model {request.model!r} does not exist or cannot be fine-tuned. "
-                f"This server fine-tunes {self._base_model!r}.",
-                code="model_not_found",
-                param="model",
-            )
-        if request.lora.rank > self._max_lora_rank:
+    def _unmoved(
+        self, tenant_id: str, job_id: str, code: str, wanted: JobStatus | None = None
+    ) -> Job:
+        """The job, which is as it was wanted already; InvalidRequest when it has ended so."""
+        job = self.get(tenant_id, job_id)
+        if job.status in FINAL and job.status is not wanted:
             raise InvalidRequest(
-                f"The engine serves adapters up to rank {self._max_lora_rank}.",
-                code="integer_above_max_value",
-                param="lora.rank",
+                f"The job has ended: it is {job.status}.", code=code, param="fine_tuning_job_id"
             )
-
-    def _dataset(self, tenant_id: str, file_id: str, param: str) -> File:
-        file = self._files.get(tenant_id, file_id)
-        if file is None:
-            raise NotFound(f"No file with id {file_id!r}.", param=param)
-        if file.examples is None:
-            raise InvalidRequest(
-                f"The file has purpose {file.purpose!r}; it must be uploaded with 'fine-tune'.",
-                code="invalid_file",
-                param=param,
-            )
-        if param == "training_file" and file.examples < MIN_EXAMPLES:
-            raise InvalidRequest(
-                f"The file has {file.examples} examples; at least {MIN_EXAMPLES} are needed.",
-                code="invalid_file",
-                param=param,
-            )
-        return file
-
-    def _job(self, tenant_id: str, request: JobRequest, examples: int) -> Job:
-        return Job(
-            id=new_id("ftjob-"),
-            tenant_id=tenant_id,
-            status=JobStatus.QUEUED,
-            model=request.model,
-            training_file=request.training_file,
-            validation_file=request.validation_file,
-            suffix=request.suffix,
-            seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
-            hyperparameters=_resolved(request, examples),
-            lora=request.lora.model_dump(mode="json"),
-            metadata=request.metadata,
-            created_at=self._clock(),
-        )
-
-    def _already_ended(self, job: Job) -> Job:
-        if job.status is JobStatus.CANCELLED:
-            return job
-        raise InvalidRequest(
-            f"The job has already {job.status}.",
-            code="job_not_cancellable",
-            param="fine_tuning_job_id",
-        )
+        return job
 
     def _note(self, job_id: str, message: str) -> None:
         self._history.add_event(
             job_id, event_id=new_id("ftevent-"), created_at=self._clock(), message=message
         )
-
-
-def _resolved(request: JobRequest, examples: int) -> dict[str, Any]:
-    multiplier = request.learning_rate_multiplier
-    return {
-        "n_epochs": request.n_epochs or auto_epochs(examples),
-        "batch_size": request.batch_size or auto_batch_size(examples),
-        "learning_rate_multiplier": multiplier or AUTO_LEARNING_RATE_MULTIPLIER,
-    }
 
 
 def _content(request: JobRequest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select
 
 from tunery_server.records.database import Database
-from tunery_server.records.rows import JobCheckpoint, JobEvent, JobStatus, Page
+from tunery_server.records.rows import HELD, JobCheckpoint, JobEvent, Page
 from tunery_server.records.tables import job_checkpoints, job_events, jobs
 
 
@@ -29,17 +29,17 @@ class JobHistory:
     ) -> bool:
         """Append an event; its sequence number is one more than the last.
 
-        With ``attempt`` given, only while the job is running in that attempt; returns whether the
+        With ``attempt`` given, only while the job is in that attempt's hands; returns whether the
         event was written.
         """
-        running = select(jobs.c.id).where(
-            jobs.c.id == job_id, jobs.c.status == JobStatus.RUNNING, jobs.c.attempt == attempt
+        held = select(jobs.c.id).where(
+            jobs.c.id == job_id, jobs.c.status.in_(HELD), jobs.c.attempt == attempt
         )
         newest = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(
             job_events.c.job_id == job_id
         )
         with self._database.writing() as connection:
-            if attempt is not None and connection.execute(running).first() is None:
+            if attempt is not None and connection.execute(held).first() is None:
                 return False
             values = {
                 "id": event_id,

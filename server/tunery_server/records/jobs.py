@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Exists, RowMapping, exists, func, insert, select, update
+from sqlalchemy import Exists, RowMapping, case, exists, func, insert, select, update
 
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by
@@ -119,6 +119,20 @@ class JobRecords:
                 ended_at = job.finished_at or job.created_at
                 add_event(connection, job.tenant_id, _ENDS[job.status], job.id, ended_at)
         return job
+
+    def move(
+        self,
+        job_id: str,
+        moves: Mapping[JobStatus, JobStatus],
+        *,
+        in_attempt: int | None = None,
+        **values: Any,
+    ) -> Job | None:
+        """As :meth:`change`, to the state that ``moves`` names for the one that the job is in."""
+        status = case(dict(moves), value=jobs.c.status)
+        return self.change(
+            job_id, allowed=moves.keys(), in_attempt=in_attempt, status=status, **values
+        )
 
     def count_by_status(self) -> dict[str, int]:
         """How many jobs are in each state, over all tenants; a state without jobs is there, too."""

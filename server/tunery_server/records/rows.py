@@ -13,9 +13,15 @@ class JobStatus(StrEnum):
     VALIDATING_FILES = "validating_files"
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+HELD = frozenset({JobStatus.RUNNING, JobStatus.PAUSING})
+"""States in which a job belongs to one attempt of one worker."""
 
 
 class AdapterStatus(StrEnum):

@@ -1,7 +1,6 @@
 """One attempt at one job, from claim to outcome."""
 
 import asyncio
-import shutil
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ from tunery_server.errors import LeaseLost, QueueUnavailable
 from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
+from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.contract import JobQueue, Lease
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Adapter, File, Job, JobCheckpoint, JobStatus
+from tunery_server.worker import leftovers
 from tunery_server.worker.outcome import recorded
 from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.recorder import Recorder
@@ -66,7 +67,7 @@ class Attempt:
         await asyncio.to_thread(self._clean_up)
 
     def stop(self) -> None:
-        """Let the trainer write a checkpoint and end; the job goes back in line."""
+        """Let the trainer write a checkpoint and end; the job is paused, or goes back in line."""
         self._stopping = True
         if self._trainer is not None:
             self._trainer.stop()
@@ -98,7 +99,9 @@ class Attempt:
     async def _watch_record(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            await asyncio.to_thread(self._recorder.check)
+            job = await asyncio.to_thread(self._recorder.check)
+            if self._stopping or job.status is JobStatus.PAUSING:
+                self.stop()  # each time: the trainer's process may have begun since the last look
 
     async def _train_and_publish(self) -> None:
         spec, dataset = await asyncio.to_thread(self._prepare)
@@ -213,7 +216,7 @@ class Attempt:
         )
 
     def _clean_up(self) -> None:
-        """Give the lease back; put the job in line again or remove what it left behind."""
+        """Give the lease back; put the job in line again or remove what is of no more use."""
         job = self._bench.jobs.get_any(self._job.id)
         try:
             self._bench.queue.finish(self._lease)
@@ -221,9 +224,8 @@ class Attempt:
                 self._bench.queue.enqueue(job.id, created_at=job.created_at)
         except QueueUnavailable:
             pass  # the lease runs out, and the reconciler does the rest
-        if job is None or job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
-            for leftover in ("checkpoints", "adapter"):
-                shutil.rmtree(self._folder / leftover, ignore_errors=True)
+        if job is None or job.status in FINAL:
+            leftovers.remove(self._folder)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

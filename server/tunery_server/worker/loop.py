@@ -7,6 +7,7 @@ from tunery_server.errors import QueueUnavailable
 from tunery_server.queue.contract import Lease
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.telemetry.logging import get_logger
+from tunery_server.worker import leftovers
 from tunery_server.worker.attempt import Attempt, Bench
 from tunery_server.worker.reconciler import Reconciler
 
@@ -81,6 +82,7 @@ class Worker:
         while True:
             try:
                 await asyncio.to_thread(self._reconciler.look)
+                await asyncio.to_thread(leftovers.sweep, self._bench.folder, self._bench.jobs)
             except QueueUnavailable:
                 log.warning("the job queue does not answer")
             except Exception:

@@ -18,7 +18,8 @@ log = get_logger(__name__)
 async def recorded(recorder: Recorder, clock: Callable[[], float]) -> AsyncIterator[None]:
     """Turn what the attempt raises into the job's state; success is written by the attempt.
 
-    LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now.
+    LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now. A trainer
+    that was stopped leaves a job that is paused, or back in line.
     """
     job_id = recorder.job.id
     try:
@@ -26,7 +27,7 @@ async def recorded(recorder: Recorder, clock: Callable[[], float]) -> AsyncItera
     except LeaseLost:
         log.info("job is no longer ours", job_id=job_id, attempt=recorder.job.attempt)
     except TrainerStopped:
-        await _written(_requeue, recorder)
+        await _written(recorder.release)
     except TrainerFailed as error:
         await _written(_fail, recorder, clock, error)
     except (OSError, StorageFull) as error:
@@ -42,11 +43,6 @@ async def _written(write: Callable[..., None], *arguments: object) -> None:
         await asyncio.to_thread(write, *arguments)
     except LeaseLost:
         log.info("outcome refused: the job is no longer ours")
-
-
-def _requeue(recorder: Recorder) -> None:
-    recorder.note("The worker is stopping; the job goes on from its checkpoint elsewhere")
-    recorder.write(status=JobStatus.QUEUED, estimated_finish=None)
 
 
 def _fail(recorder: Recorder, clock: Callable[[], float], error: TrainerFailed) -> None:

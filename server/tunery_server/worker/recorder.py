@@ -19,9 +19,13 @@ from tunery_adapters.reports import (
 )
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
+from tunery_server.jobs.transitions import RELEASE
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import Job, JobStatus
+from tunery_server.records.rows import HELD, Job, JobStatus
+
+_PAUSED = "The job is paused; it goes on from its checkpoint when it is resumed"
+_STOPPING = "The trainer was stopped; the job goes on from its checkpoint"
 
 
 class Recorder:
@@ -40,20 +44,32 @@ class Recorder:
         self._history = history
         self._clock = clock
 
-    def check(self) -> None:
-        """Raises LeaseLost unless this attempt still owns the job."""
+    def check(self) -> Job:
+        """The job as it is now. Raises LeaseLost unless this attempt still owns it."""
         job = self._jobs.get_any(self.job.id)
-        if job is None or job.status is not JobStatus.RUNNING or job.attempt != self.job.attempt:
+        if job is None or job.status not in HELD or job.attempt != self.job.attempt:
             raise LeaseLost("The job is no longer this worker's.")
+        return job
 
     def write(self, **values: Any) -> Job:
         """Change the job. Raises LeaseLost."""
-        job = self._jobs.change(
-            self.job.id, allowed={JobStatus.RUNNING}, in_attempt=self.job.attempt, **values
-        )
+        job = self._jobs.change(self.job.id, allowed=HELD, in_attempt=self.job.attempt, **values)
         if job is None:
             raise LeaseLost("The job is no longer this worker's.")
         return job
+
+    def release(self) -> None:
+        """Give the job up unfinished: paused if that was asked for, else back in line.
+
+        Raises LeaseLost.
+        """
+        pausing = self.check().status is JobStatus.PAUSING
+        self.note(_PAUSED if pausing else _STOPPING)
+        moved = self._jobs.move(
+            self.job.id, RELEASE, in_attempt=self.job.attempt, estimated_finish=None
+        )
+        if moved is None:
+            raise LeaseLost("The job is no longer this worker's.")
 
     def note(
         self, message: str, *, level: str = "info", data: dict[str, Any] | None = None

@@ -131,6 +131,25 @@ def test_jobs_are_listed_shown_and_cancelled(reachable: ScriptedServer) -> None:
     assert tunery("jobs", "cancel", "ftjob-1").stdout == "ftjob-1 cancelled\n"
 
 
+def test_a_job_is_paused_and_resumed(reachable: ScriptedServer) -> None:
+    reachable.looks = [job("paused")]
+    reachable.replies["POST", f"{JOBS}/ftjob-1/pause"] = answer(job("pausing"))
+    reachable.replies["POST", f"{JOBS}/ftjob-1/resume"] = answer(job("queued"))
+    assert tunery("jobs", "pause", "ftjob-1").stdout == "ftjob-1 pausing\n"
+    assert "paused" in tunery("jobs", "get", "ftjob-1").stdout
+    assert tunery("jobs", "resume", "ftjob-1").stdout == "ftjob-1 queued\n"
+    resumed = tunery("--json", "jobs", "resume", "ftjob-1").stdout
+    assert json.loads(resumed)["status"] == "queued"
+
+
+def test_a_paused_job_is_watched_to_its_end(reachable: ScriptedServer) -> None:
+    reachable.looks = [job("running"), job("pausing"), job("paused"), job("succeeded")]
+    out = tunery("jobs", "watch", "ftjob-1").stdout
+    assert [line for line in out.splitlines() if line.startswith("ftjob-1  ")] == [
+        f"ftjob-1  {status}" for status in ("running", "pausing", "paused", "succeeded")
+    ]
+
+
 def test_events_and_checkpoints_of_a_job(reachable: ScriptedServer) -> None:
     reachable.events = [event(1, "a"), event(2, "b"), event(3, "tab\tand\nline")]
     reachable.shown = 3

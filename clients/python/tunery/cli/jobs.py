@@ -120,11 +120,25 @@ def get(session: Session, job_id: str) -> None:
 @app.command("cancel")
 @with_session
 def cancel(session: Session, job_id: str) -> None:
-    """Cancel a job that is queued or running."""
-    job = session.client().fine_tuning.jobs.cancel(job_id)
-    if session.json:
-        return print_json(document(job))
-    return say(f"{job.id} {job.status}")
+    """Cancel a job that has not ended."""
+    _print_status(session, session.client().fine_tuning.jobs.cancel(job_id))
+
+
+@app.command("pause")
+@with_session
+def pause(session: Session, job_id: str) -> None:
+    """Pause a job; it keeps its place in line and what it has learnt.
+
+    A running job is "pausing" until its trainer has left a checkpoint, then "paused".
+    """
+    _print_status(session, session.client().fine_tuning.jobs.pause(job_id))
+
+
+@app.command("resume")
+@with_session
+def resume(session: Session, job_id: str) -> None:
+    """Go on with a paused job."""
+    _print_status(session, session.client().fine_tuning.jobs.resume(job_id))
 
 
 @app.command("events")
@@ -180,6 +194,12 @@ def _follow(client: "Tunery", job_id: str, display: JobDisplay) -> "JobUpdate":
         for event in update.events:
             display.event(event)
     return update
+
+
+def _print_status(session: Session, job: "FineTuningJob") -> None:
+    if session.json:
+        return print_json(document(job))
+    return say(f"{job.id} {job.status}")
 
 
 def _print_job(session: Session, job: "FineTuningJob") -> None:

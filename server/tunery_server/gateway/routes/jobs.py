@@ -59,6 +59,19 @@ def cancel(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
     return FineTuningJob.of(used.jobs.cancel(caller.tenant_id, job_id))
 
 
+@router.post("/{job_id}/pause")
+def pause(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
+    """Pause a job: it gives its device back and keeps its place and its checkpoint."""
+    return FineTuningJob.of(used.jobs.pause(caller.tenant_id, job_id))
+
+
+@router.post("/{job_id}/resume")
+def resume(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
+    """Go on with a paused job."""
+    job = used.jobs.resume(caller.tenant_id, job_id)
+    return FineTuningJob.of(job, used.jobs.queue_positions().get(job.id))
+
+
 @router.get("/{job_id}/events")
 def events(
     job_id: str, caller: Caller, used: Used, after: After = None, limit: Limit = 20

@@ -15,6 +15,9 @@ from tunery_server.records.rows import JobCheckpoint, JobStatus
 from .composed import Gateway
 from .test_files import ROW
 
+TYPED = [status for status in JobStatus if status not in {JobStatus.PAUSING, JobStatus.PAUSED}]
+"""The states that the client's types list; it takes the others as they come, if not strictly."""
+
 
 async def create(client: AsyncOpenAI, **values: object) -> str:
     file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
@@ -75,7 +78,7 @@ async def test_a_file_stays_while_its_job_waits(gateway: Gateway) -> None:
 
 async def test_a_job_of_any_state_passes_the_stock_client(gateway: Gateway) -> None:
     jobs = JobRecords(gateway.database)
-    for number, status in enumerate(JobStatus):
+    for number, status in enumerate(TYPED):
         failed = {"code": "x", "message": "y", "param": None}
         jobs.add(
             a_job(
@@ -89,7 +92,29 @@ async def test_a_job_of_any_state_passes_the_stock_client(gateway: Gateway) -> N
         )
     async with gateway.openai() as client:
         found = [job.status async for job in client.fine_tuning.jobs.list(limit=2)]
-    assert found == [str(status) for status in JobStatus][::-1]
+    assert found == [str(status) for status in TYPED][::-1]
+
+
+async def test_the_stock_client_pauses_and_resumes(gateway: Gateway) -> None:
+    loose = AsyncOpenAI(
+        base_url="http://tunery/v1", api_key=gateway.key, http_client=gateway.http()
+    )
+    async with gateway.openai() as strict, loose:
+        job_id = await create(strict)
+        jobs = loose.fine_tuning.jobs
+        for _ in range(2):
+            assert (await jobs.pause(job_id)).status == "paused"  # type: ignore[comparison-overlap]
+        assert [str(job.status) async for job in jobs.list()] == ["paused"]
+        for _ in range(2):
+            assert (await strict.fine_tuning.jobs.resume(job_id)).status == "queued"
+        assert (await jobs.retrieve(job_id)).model_extra["queue_position"] == 1  # type: ignore[index]
+        await jobs.pause(job_id)
+        assert (await jobs.cancel(job_id)).status == "cancelled"
+        for act in (jobs.pause, jobs.resume):
+            with pytest.raises(openai.BadRequestError) as raised:
+                await act(job_id)
+            assert raised.value.code in {"job_not_pausable", "job_not_resumable"}
+            assert raised.value.param == "fine_tuning_job_id"
 
 
 async def test_jobs_are_found_by_metadata(gateway: Gateway) -> None:
@@ -128,6 +153,8 @@ async def test_another_tenants_job_is_an_absent_one(gateway: Gateway) -> None:
         for method, path in [
             ("GET", "/{}"),
             ("POST", "/{}/cancel"),
+            ("POST", "/{}/pause"),
+            ("POST", "/{}/resume"),
             ("GET", "/{}/events"),
             ("GET", "/{}/checkpoints"),
         ]:

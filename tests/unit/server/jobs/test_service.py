@@ -1,13 +1,17 @@
 """A client's wishes on jobs, on a real record and a queue that can go away."""
 
+from dataclasses import replace
+
 import pytest
 import redis
 
 from tests.rows import NOW, a_file
 from tunery_adapters.spec import LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
+from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.service import JobService
+from tunery_server.jobs.transitions import FINAL, UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
@@ -64,10 +68,8 @@ def service(database: Database, jobs: JobRecords, queue: FailingQueue) -> JobSer
     return JobService(
         jobs=jobs,
         history=JobHistory(database),
-        files=files,
+        intake=Intake(files=files, base_model="base", max_lora_rank=16, clock=lambda: NOW),
         queue=queue,
-        base_model="base",
-        max_lora_rank=16,
         clock=lambda: NOW,
     )
 
@@ -172,11 +174,77 @@ def test_an_ended_job_cannot_be_cancelled(
     assert raised.value.code == "job_not_cancellable"
 
 
+def test_a_waiting_job_pauses_at_once_and_comes_back_to_its_place(
+    service: JobService, queue: FailingQueue
+) -> None:
+    job = service.create("acme", REQUEST)
+    queue.enqueue("ftjob-later", created_at=NOW + 1)
+    paused = service.pause("acme", job.id)
+    assert paused == replace(job, status=JobStatus.PAUSED)
+    assert service.pause("acme", job.id) == paused
+    assert queue.waiting() == ("ftjob-later",)
+    assert service.resume("acme", job.id) == job
+    assert service.resume("acme", job.id) == job
+    assert queue.waiting() == (job.id, "ftjob-later")
+    messages = [
+        event.message for event in service.events("acme", job.id, after=None, limit=2).items
+    ]
+    assert messages == ["The job is resumed", "The job is paused"]
+
+
+def test_a_running_job_is_pausing_until_its_worker_says_otherwise(
+    service: JobService, jobs: JobRecords, queue: FailingQueue
+) -> None:
+    job = service.create("acme", REQUEST)
+    queue.remove(job.id)
+    running = jobs.change(job.id, allowed=set(JobStatus), status=JobStatus.RUNNING, attempt=1)
+    pausing = service.pause("acme", job.id)
+    assert pausing.status is JobStatus.PAUSING
+    assert service.pause("acme", job.id) == pausing
+    assert service.resume("acme", job.id) == running, "the pause is taken back"
+    assert service.resume("acme", job.id) == running
+    assert queue.waiting() == ()
+
+
+@pytest.mark.parametrize("status", sorted(UNFINISHED))
+def test_a_job_can_be_cancelled_in_every_state(
+    service: JobService, jobs: JobRecords, status: JobStatus
+) -> None:
+    job = service.create("acme", REQUEST)
+    jobs.change(job.id, allowed=set(JobStatus), status=status)
+    assert service.cancel("acme", job.id).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("gone", ["remove", "enqueue"])
+def test_pausing_and_resuming_need_no_queue(
+    service: JobService, queue: FailingQueue, gone: str
+) -> None:
+    """The record is what a worker asks before it begins, and the reconciler mends the line."""
+    job = service.create("acme", REQUEST)
+    queue.gone = frozenset({gone})
+    assert service.pause("acme", job.id).status is JobStatus.PAUSED
+    assert service.resume("acme", job.id).status is JobStatus.QUEUED
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_an_ended_job_is_neither_paused_nor_resumed(
+    service: JobService, jobs: JobRecords, status: JobStatus
+) -> None:
+    job = service.create("acme", REQUEST)
+    jobs.change(job.id, allowed=set(JobStatus), status=status)
+    for act, code in ((service.pause, "job_not_pausable"), (service.resume, "job_not_resumable")):
+        with pytest.raises(InvalidRequest) as raised:
+            act("acme", job.id)
+        assert (raised.value.code, raised.value.param) == (code, "fine_tuning_job_id")
+
+
 def test_another_tenants_job_is_an_absent_one(service: JobService) -> None:
     job = service.create("acme", REQUEST)
     for look in (
         lambda: service.get("rival", job.id),
         lambda: service.cancel("rival", job.id),
+        lambda: service.pause("rival", job.id),
+        lambda: service.resume("rival", job.id),
         lambda: service.events("rival", job.id, after=None, limit=1),
         lambda: service.checkpoints("rival", job.id, after=None, limit=1),
     ):

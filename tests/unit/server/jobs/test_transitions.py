@@ -1,7 +1,16 @@
 import pytest
 
-from tunery_server.jobs.transitions import FINAL, LEGAL, UNFINISHED, before
-from tunery_server.records.rows import JobStatus
+from tunery_server.jobs.transitions import (
+    FINAL,
+    LEGAL,
+    PAUSE,
+    RELEASE,
+    RESUME,
+    UNFINISHED,
+    Moves,
+    before,
+)
+from tunery_server.records.rows import HELD, JobStatus
 
 
 def test_every_state_is_in_the_table() -> None:
@@ -19,12 +28,34 @@ def test_the_final_states_are_openais() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(UNFINISHED))
-def test_every_unfinished_job_can_be_cancelled_and_can_fail(status: JobStatus) -> None:
+def test_every_unfinished_job_can_be_cancelled(status: JobStatus) -> None:
     assert status in before(JobStatus.CANCELLED)
-    assert status in before(JobStatus.FAILED)
 
 
-def test_only_a_running_job_can_succeed_or_go_back_in_line() -> None:
-    assert before(JobStatus.SUCCEEDED) == {JobStatus.RUNNING}
-    assert before(JobStatus.QUEUED) == {JobStatus.RUNNING, JobStatus.VALIDATING_FILES}
-    assert before(JobStatus.RUNNING) == {JobStatus.QUEUED}
+def test_every_unfinished_job_but_a_paused_one_can_fail() -> None:
+    assert before(JobStatus.FAILED) == UNFINISHED - {JobStatus.PAUSED}
+
+
+def test_only_a_job_that_somebody_holds_can_succeed() -> None:
+    assert before(JobStatus.SUCCEEDED) == HELD == {JobStatus.RUNNING, JobStatus.PAUSING}
+
+
+def test_a_job_runs_out_of_the_line_or_because_a_pause_was_taken_back() -> None:
+    assert before(JobStatus.RUNNING) == {JobStatus.QUEUED, JobStatus.PAUSING}
+    assert before(JobStatus.QUEUED) == {
+        JobStatus.VALIDATING_FILES,
+        JobStatus.RUNNING,
+        JobStatus.PAUSED,
+    }
+
+
+@pytest.mark.parametrize("moves", [PAUSE, RESUME, RELEASE], ids=["pause", "resume", "release"])
+def test_every_move_is_legal(moves: Moves) -> None:
+    assert all(later in LEGAL[earlier] for earlier, later in moves.items())
+
+
+def test_a_job_can_be_paused_or_resumed_until_it_ends() -> None:
+    pausable, resumable = set(PAUSE), set(RESUME)
+    assert pausable | resumable == UNFINISHED
+    assert not pausable & resumable
+    assert set(RELEASE) == HELD

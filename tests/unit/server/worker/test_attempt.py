@@ -15,7 +15,7 @@ from tests.servers import alive
 from tests.stand_in_trainer import install
 from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
-from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.jobs.transitions import PAUSE, RESUME, UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -28,6 +28,7 @@ from tunery_server.worker.attempt import Bench
 from tunery_server.worker.loop import Worker
 from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.reconciler import Reconciler
+from tunery_server.worker.trainer import Trainer
 
 from .conftest import StoppedClock
 
@@ -232,6 +233,93 @@ async def test_stopping_the_worker_puts_the_job_back_in_line(
     install(tmp_path, monkeypatch, GOOD)
     async with working(bench):
         assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
+
+
+async def test_a_paused_job_gives_its_device_back_and_goes_on_when_resumed(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, STOPS)
+    (bench.folder / job.id / "checkpoints").mkdir()
+    async with working(bench):
+        pid = await trainer_pid(bench, job)
+        bench.jobs.move(job.id, PAUSE)
+        paused = await reached(bench, job, JobStatus.PAUSED)
+        await until(lambda: not alive([pid]) and not bench.queue.leased())
+        assert (paused.attempt, paused.losses) == (1, 0)
+        assert messages(bench, job)[-1].startswith("The job is paused")
+        assert (bench.folder / job.id / "checkpoints").is_dir()
+        install(tmp_path, monkeypatch, GOOD)
+        bench.jobs.move(job.id, RESUME)
+        bench.queue.enqueue(job.id, created_at=job.created_at)
+        assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
+
+
+async def test_a_trainer_that_is_starting_is_stopped_as_soon_as_it_can_be(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, HANGS)
+    async with working(bench):
+        await reached(bench, job, JobStatus.RUNNING)
+        bench.jobs.move(job.id, PAUSE)
+        await reached(bench, job, JobStatus.PAUSED)
+        await until(lambda: not bench.queue.leased())
+
+
+async def test_a_pause_that_is_taken_back_too_late_costs_a_turn_in_line(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"""
+    def stop(*_):
+        while not (folder / 'go').exists(): time.sleep(0.01)
+        say("stopped", step=1)
+        sys.exit(75)
+    signal.signal(signal.SIGTERM, stop)
+    {HANGS}
+    """
+    install(tmp_path, monkeypatch, script)
+    async with working(bench):
+        await trainer_pid(bench, job)
+        bench.jobs.move(job.id, PAUSE)
+        await asyncio.sleep(0.1)
+        bench.jobs.move(job.id, RESUME)
+        install(tmp_path, monkeypatch, GOOD)
+        (bench.folder / job.id / "go").touch()
+        assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
+
+
+async def test_a_trainer_that_ends_before_it_can_pause_has_ended(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"""
+    def go(*_):
+        {GOOD}
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, go)
+    {HANGS}
+    """
+    install(tmp_path, monkeypatch, script)
+    async with working(bench):
+        await trainer_pid(bench, job)
+        bench.jobs.move(job.id, PAUSE)
+        done = await reached(bench, job, JobStatus.SUCCEEDED)
+    assert done.fine_tuned_model is not None
+
+
+@pytest.mark.parametrize("status", [JobStatus.PAUSING, JobStatus.PAUSED])
+async def test_a_job_can_be_cancelled_while_it_pauses_and_leaves_nothing(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: JobStatus
+) -> None:
+    install(tmp_path, monkeypatch, HANGS if status is JobStatus.PAUSING else STOPS)
+    if status is JobStatus.PAUSING:
+        monkeypatch.setattr(Trainer, "stop", lambda _: None)
+    async with working(bench):
+        pid = await trainer_pid(bench, job)
+        bench.jobs.move(job.id, PAUSE)
+        await reached(bench, job, status)
+        bench.jobs.change(job.id, allowed=UNFINISHED, status=JobStatus.CANCELLED)
+        await until(lambda: not alive([pid]) and not bench.queue.leased())
+        await until(lambda: not (bench.folder / job.id / "adapter").exists())
+    assert current(bench, job).status is JobStatus.CANCELLED
 
 
 async def test_a_worker_whose_lease_was_taken_writes_nothing_more(

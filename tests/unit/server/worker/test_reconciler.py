@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from tests.rows import NOW, a_job
+from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
@@ -85,6 +86,23 @@ def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
     assert queue.waiting() == (job.id,)
 
 
+@pytest.mark.parametrize("losses", [0, 2])
+def test_a_lost_worker_leaves_a_job_that_was_to_pause_paused(
+    reconciler: Reconciler,
+    queue: RedisQueue,
+    jobs: JobRecords,
+    add: Callable[..., Job],
+    losses: int,
+) -> None:
+    job = add(status=JobStatus.PAUSING, attempt=1, losses=losses)
+    reconciler.look()
+    reconciler.look()
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert (now.status, now.losses, now.error) == (JobStatus.PAUSED, losses + 1, None)
+    assert queue.waiting() == ()
+
+
 def test_another_attempt_is_seen_anew(
     reconciler: Reconciler, jobs: JobRecords, add: Callable[..., Job]
 ) -> None:
@@ -112,8 +130,8 @@ def test_a_job_that_kills_its_workers_is_given_up(
     assert queue.waiting() == ()
 
 
-@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED])
-def test_ended_jobs_are_left_alone(
+@pytest.mark.parametrize("status", [*sorted(FINAL), JobStatus.PAUSED])
+def test_ended_and_paused_jobs_are_left_alone(
     reconciler: Reconciler,
     jobs: JobRecords,
     queue: RedisQueue,

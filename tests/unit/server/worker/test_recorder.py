@@ -112,8 +112,13 @@ def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: JobHistory
 
 @pytest.mark.parametrize(
     "change",
-    [{"status": JobStatus.CANCELLED}, {"attempt": 3}, {"status": JobStatus.QUEUED}],
-    ids=["cancelled", "taken-over", "requeued"],
+    [
+        {"status": JobStatus.CANCELLED},
+        {"attempt": 3},
+        {"status": JobStatus.QUEUED},
+        {"status": JobStatus.PAUSED},
+    ],
+    ids=["cancelled", "taken-over", "requeued", "paused"],
 )
 def test_nothing_is_written_to_a_job_that_is_no_longer_ours(
     recorder: Recorder, job: Job, jobs: JobRecords, history: JobHistory, change: dict[str, Any]
@@ -124,6 +129,7 @@ def test_nothing_is_written_to_a_job_that_is_no_longer_ours(
     )
     for write in (
         recorder.check,
+        recorder.release,
         lambda: recorder.note("late"),
         lambda: recorder.write(progress={}),
         lambda: recorder.timing(loaded_at=1.0),
