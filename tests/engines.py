@@ -27,10 +27,14 @@ class Fault(enum.Enum):
     """Ends the connection after the first events, as if all were well."""
     DIES = enum.auto()
     """Breaks off after the first events."""
+    BREAKS = enum.auto()
+    """Raises what nobody expects after the first events."""
     SLOW = enum.auto()
     """Waits for ``go`` before the first byte."""
     STALLS = enum.auto()
     """Waits for ``go`` after the first events."""
+    FLOODS = enum.auto()
+    """Repeats its first event as fast as it is taken, and counts the bytes in ``flooded``."""
 
 
 class ScriptedEngine:
@@ -49,6 +53,7 @@ class ScriptedEngine:
         self.idle = asyncio.Event()
         self.begun = asyncio.Event()
         self.asked = asyncio.Event()
+        self.flooded = 0
         self.chunk_bytes: int | None = None
         """Cut the answer into pieces of this size; by default one piece an event."""
 
@@ -115,12 +120,18 @@ class _Scripted:
             return
         if engine.fault is Fault.SLOW:
             await engine.go.wait()
+        while engine.fault is Fault.FLOODS:
+            engine.flooded += len(self._events[0])
+            yield self._events[0]
+            await asyncio.sleep(0)
         for number, event in enumerate(self._events):
             if number == 1:
                 if engine.fault is Fault.CUT:
                     return
                 if engine.fault is Fault.DIES:
                     raise EngineUnavailable("The engine went away during the answer.")
+                if engine.fault is Fault.BREAKS:
+                    raise RuntimeError("a secret")
                 if engine.fault is Fault.STALLS:
                     await engine.go.wait()
             size = engine.chunk_bytes or len(event)

@@ -12,7 +12,7 @@ from tunery_server.gateway.connection import MIN_PROGRESS_BYTES
 from tunery_server.gateway.error_handlers import response_to
 
 _LENGTH = re.compile(r"[0-9]{1,19}")
-_LINGER_S = 2.0
+_LINGER_S = 1.0
 """What still comes is dropped for so long after an early answer, which a reset could destroy."""
 
 

@@ -25,9 +25,9 @@ MIN_PROGRESS_BYTES = 4096
 
 _PIECE_BYTES = 2**13
 """h11 is fed so much at once, so that a header is refused before it is parsed: 2 us a line."""
-_UNSENT_BYTES = 2**17
+_UNSENT_BYTES = 2**14
 """Of an answer, in the kernel; what was sent and not acknowledged is the client's window."""
-_LINGER_S = 2.0
+_LINGER_S = 1.0
 """After a refusal, input is dropped for so long: closing at once could destroy the answer."""
 
 

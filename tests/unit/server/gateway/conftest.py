@@ -1,10 +1,12 @@
+import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+import uvloop
 
 from tests.engines import ScriptedEngine
 from tunery_server.config import Settings
@@ -16,6 +18,8 @@ from tunery_server.records.keys import KeyRecords
 from .composed import Gateway
 from .sockets import Edge, listening
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,6 +29,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database.migrate()
     database.close()
     return path
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
+    """Tests of sockets run on the loop that production runs on."""
+    if item.path.stem.startswith("test_edge_"):
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -70,13 +70,15 @@ class Edge:
             writer.transport.abort()
 
     async def send(self, *pieces: bytes, timeout_s: float = 5) -> Answer:
-        """Send bytes as they are and read one answer; a server that stops reading is no error."""
+        """Send bytes as they are, until an answer comes; a server that hangs up is no error."""
         async with asyncio.timeout(timeout_s), self.connect() as (reader, writer):
+            answer = asyncio.create_task(read_answer(reader))
             with contextlib.suppress(ConnectionError):
                 for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-            return await read_answer(reader)
+                    if not answer.done():
+                        writer.write(piece)
+                        await writer.drain()
+            return await answer
 
     def request(
         self,
@@ -85,12 +87,13 @@ class Edge:
         *lines: str,
         body: bytes = b"",
     ) -> bytes:
-        """A request's bytes: with a key, and with a length unless a line gives the framing."""
+        """A request's bytes, with a key; its type and length are added unless a line gives them."""
+        given = {line.partition(":")[0].lower() for line in lines}
         head = [f"{method} {path} HTTP/1.1", "Host: tunery"]
-        head += [f"Authorization: Bearer {self.gateway.key}", "Content-Type: application/json"]
-        if body and not any(
-            line.lower().startswith(("content-length", "transfer")) for line in lines
-        ):
+        head.append(f"Authorization: Bearer {self.gateway.key}")
+        if "content-type" not in given:
+            head.append("Content-Type: application/json")
+        if body and not given & {"content-length", "transfer-encoding"}:
             head.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*head, *lines, "", ""]).encode("latin-1") + body
 
