@@ -10,6 +10,7 @@
     │   ├── PermissionDenied
     │   ├── NotFound
     │   ├── IdempotencyKeyReused
+    │   ├── DestinationRefused
     │   ├── TooLarge
     │   ├── HeadersTooLarge
     │   ├── RequestTimeout
@@ -75,6 +76,12 @@ class IdempotencyKeyReused(RequestError):
     """The key belongs to a request with another body."""
 
     code = "idempotency_key_reused"
+
+
+class DestinationRefused(RequestError):
+    """A URL that the operator has not allowed webhooks to go to."""
+
+    code = "destination_not_allowed"
 
 
 class TooLarge(RequestError):

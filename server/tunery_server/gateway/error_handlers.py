@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tunery_server.errors import (
+    DestinationRefused,
     EngineRefused,
     EngineUnavailable,
     HeadersTooLarge,
@@ -38,6 +39,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     PermissionDenied: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DestinationRefused: HTTPStatus.BAD_REQUEST,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,

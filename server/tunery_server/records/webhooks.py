@@ -1,11 +1,13 @@
 """Webhook endpoints, and the events that wait to be sent to them."""
 
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from tunery_server.ids import new_id
 from tunery_server.records.database import Database
+from tunery_server.records.idempotency import Submission, add_once, forget
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import EventType, Page, WebhookEndpoint
 from tunery_server.records.tables import webhook_deliveries, webhook_endpoints
@@ -38,18 +40,16 @@ class EndpointRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, endpoint: WebhookEndpoint, *, most: int) -> bool:
-        """Store a new endpoint; False when its tenant has ``most`` already."""
-        count = (
-            select(func.count())
-            .select_from(webhook_endpoints)
-            .where(webhook_endpoints.c.tenant_id == endpoint.tenant_id)
-        )
-        with self._database.writing() as connection:
-            if connection.execute(count).scalar_one() >= most:
-                return False
-            connection.execute(insert(webhook_endpoints).values(asdict(endpoint)))
-        return True
+    def add(self, endpoint: WebhookEndpoint, submission: Submission | None = None) -> str:
+        """Store a new endpoint; the id of the one that stands, as :func:`add_once` says."""
+        statement = insert(webhook_endpoints).values(asdict(endpoint))
+        return add_once(self._database, statement, endpoint.id, submission)
+
+    def count(self, tenant_id: str) -> int:
+        """How many endpoints a tenant has."""
+        query = select(func.count()).where(webhook_endpoints.c.tenant_id == tenant_id)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
 
     def get(self, tenant_id: str, endpoint_id: str) -> WebhookEndpoint | None:
         """The endpoint, or None when this tenant has none with that id."""
@@ -93,17 +93,23 @@ class EndpointRecords:
             webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.tenant_id == tenant_id
         )
         with self._database.writing() as connection:
-            return connection.execute(change).rowcount == 1
+            deleted = connection.execute(change).rowcount == 1
+            if deleted:
+                forget(connection, endpoint_id)
+        return deleted
+
+    def renew_secret(self, endpoint_id: str, secret: str) -> None:
+        """Sign with another secret."""
+        self._set(endpoint_id, secret=secret)
 
     def disable(self, endpoint_id: str, *, now: float) -> None:
         """Send nothing more to an endpoint."""
-        change = (
-            update(webhook_endpoints)
-            .where(webhook_endpoints.c.id == endpoint_id)
-            .values(disabled_at=now)
-        )
+        self._set(endpoint_id, disabled_at=now)
+
+    def _set(self, endpoint_id: str, **values: Any) -> None:
+        change = update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)
         with self._database.writing() as connection:
-            connection.execute(change)
+            connection.execute(change.values(**values))
 
 
 def endpoint_of(row: RowMapping) -> WebhookEndpoint:

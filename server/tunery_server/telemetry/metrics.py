@@ -40,3 +40,7 @@ ADAPTER_LOAD_DURATION = Histogram(
     buckets=_LATENCY_S,
 )
 JOBS = Gauge("tunery_fine_tuning_jobs", "Fine-tuning jobs by status.", ["status"])
+WEBHOOKS_PENDING = Gauge("tunery_webhooks_pending", "Webhooks that have not arrived yet.")
+WEBHOOK_ATTEMPTS = Counter(
+    "tunery_webhook_attempts_total", "Webhooks sent, by how that ended.", ["outcome"]
+)
