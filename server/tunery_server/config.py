@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(default=30.0, gt=0)
     """How long running streams may go on after SIGTERM."""
 
+    webhook_hosts: Names = ()
+    """Where webhooks may go, comma-separated: host names, addresses, networks; empty is nowhere."""
+
     trainer_threads: int | None = Field(default=None, ge=1)
     """CPU threads of a trainer; by default half the cores, so that chat goes on."""
     trainer_niceness: int = Field(default=10, ge=0, le=19)

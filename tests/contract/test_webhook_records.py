@@ -43,22 +43,23 @@ def claimed(outbox: Outbox, *, now: float = NOW, limit: int = 100) -> tuple[Deli
 class TestEndpoints:
     def test_an_endpoint_comes_back_as_it_was_stored(self, endpoints: EndpointRecords) -> None:
         endpoint = an_endpoint()
-        assert endpoints.add(endpoint, most=1)
+        assert endpoints.add(endpoint) == endpoint.id
         assert endpoints.get("acme", endpoint.id) == endpoint
         assert endpoints.all() == (endpoint,)
 
     def test_another_tenants_endpoint_is_an_absent_one(self, endpoints: EndpointRecords) -> None:
         endpoint = an_endpoint()
-        endpoints.add(endpoint, most=1)
+        endpoints.add(endpoint)
         assert endpoints.get("rival", endpoint.id) is None
         assert endpoints.list("rival", after=endpoint.id) is None
         assert not endpoints.delete("rival", endpoint.id)
         assert endpoints.delete("acme", endpoint.id)
         assert not endpoints.delete("acme", endpoint.id)
 
-    def test_a_tenant_has_no_more_than_it_may(self, endpoints: EndpointRecords) -> None:
-        assert [endpoints.add(an_endpoint(), most=2) for _ in range(3)] == [True, True, False]
-        assert endpoints.add(an_endpoint(tenant_id="rival"), most=2)
+    def test_a_tenants_endpoints_are_counted(self, endpoints: EndpointRecords) -> None:
+        for tenant in ("acme", "acme", "rival"):
+            endpoints.add(an_endpoint(tenant_id=tenant))
+        assert [endpoints.count(tenant) for tenant in ("acme", "rival", "none")] == [2, 1, 0]
 
     def test_neither_secret_nor_url_is_in_its_repr(self) -> None:
         endpoint = an_endpoint(url="https://hooks.example.com/T0KEN")
@@ -70,7 +71,7 @@ class TestEvents:
     @pytest.fixture(autouse=True)
     def endpoint(self, endpoints: EndpointRecords) -> WebhookEndpoint:
         endpoint = an_endpoint()
-        endpoints.add(endpoint, most=10)
+        endpoints.add(endpoint)
         return endpoint
 
     @pytest.mark.parametrize(
@@ -141,9 +142,9 @@ class TestEvents:
             an_endpoint(tenant_id="rival"),
             an_endpoint(disabled_at=NOW),
         ):
-            endpoints.add(other, most=10)
+            endpoints.add(other)
         tell(database)
-        endpoints.add(an_endpoint(), most=10)
+        endpoints.add(an_endpoint())
         first, again = claimed(outbox)
         assert first.event_id == again.event_id
         assert second in (first.endpoint, again.endpoint)
@@ -154,7 +155,7 @@ class TestOutbox:
     @pytest.fixture(autouse=True)
     def endpoint(self, endpoints: EndpointRecords) -> WebhookEndpoint:
         endpoint = an_endpoint()
-        endpoints.add(endpoint, most=10)
+        endpoints.add(endpoint)
         return endpoint
 
     def test_a_claim_runs_out(self, database: Database, outbox: Outbox) -> None:
@@ -234,7 +235,7 @@ class TestOutbox:
         self, database: Database, outbox: Outbox, endpoints: EndpointRecords
     ) -> None:
         for _ in range(19):
-            endpoints.add(an_endpoint(), most=100)
+            endpoints.add(an_endpoint())
         tell(database)
         with ThreadPoolExecutor(8) as threads:
             claims = list(threads.map(lambda _: claimed(outbox, limit=5), range(16)))

@@ -25,7 +25,7 @@ from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
-from tunery_server.gateway.routes import files, health, inference, jobs, models
+from tunery_server.gateway.routes import files, health, inference, jobs, models, webhooks
 from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
@@ -37,6 +37,8 @@ from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
+from tunery_server.records.outbox import Outbox
+from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
@@ -45,6 +47,10 @@ from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
 from tunery_server.telemetry.logging import configure
+from tunery_server.webhooks.destinations import Destinations
+from tunery_server.webhooks.poster import Poster
+from tunery_server.webhooks.sender import Sender
+from tunery_server.webhooks.service import WebhookService
 
 _FORM_OVERHEAD_BYTES = 2**16
 _KEEP_ALIVE_S = 20
@@ -60,12 +66,14 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm
-    services = _services(settings, database, engine)
+    destinations = Destinations.of(settings.webhook_hosts)
+    services = _services(settings, database, engine, destinations)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
-        yield
+        async with _sending(database, destinations):
+            yield
         watching.cancel()
         await vllm.close()
         database.close()
@@ -124,7 +132,12 @@ def http_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _services(settings: Settings, database: Database, engine: Engine) -> Services:
+def _services(
+    settings: Settings,
+    database: Database,
+    engine: Engine,
+    destinations: Destinations,
+) -> Services:
     registry, records, job_records = (
         AdapterRecords(database),
         FileRecords(database),
@@ -163,7 +176,30 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
             clock=time.time,
         ),
         relay=_relay(settings, engine, registry, residency),
+        webhooks=WebhookService(
+            endpoints=EndpointRecords(database),
+            outbox=Outbox(database),
+            destinations=destinations,
+            poster=Poster(destinations),
+            clock=time.time,
+        ),
     )
+
+
+@contextlib.asynccontextmanager
+async def _sending(database: Database, destinations: Destinations) -> AsyncIterator[None]:
+    """Webhooks go out meanwhile, unless they are off."""
+    sender = Sender(
+        outbox=Outbox(database),
+        endpoints=EndpointRecords(database),
+        poster=Poster(destinations),
+        clock=time.time,
+    )
+    sending = None if destinations.off else asyncio.create_task(sender.run())
+    yield
+    if sending is not None:
+        sending.cancel()
+        await asyncio.wait({sending})
 
 
 def _relay(
@@ -193,6 +229,7 @@ def _add_routes(app: FastAPI) -> None:
         files.router,
         jobs.router,
         models.router,
+        webhooks.router,
         health.guarded,
     ):
         app.include_router(router, dependencies=[Depends(authenticate)])

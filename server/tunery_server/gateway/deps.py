@@ -17,6 +17,7 @@ from tunery_server.records.idempotency import Sending
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
+from tunery_server.webhooks.service import WebhookService
 
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 _RETRY_COUNT = re.compile(r"[0-9]{1,4}")
@@ -34,6 +35,7 @@ class Services:
     jobs: JobService
     relay: Relay
     residency: Residency
+    webhooks: WebhookService
 
 
 def services(request: Request) -> Services:

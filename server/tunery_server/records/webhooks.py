@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from tunery_server.ids import new_id
 from tunery_server.records.database import Database
-from tunery_server.records.idempotency import Submission, add_once, forget
+from tunery_server.records.idempotency import Submission, add_once, forget, made_by
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import EventType, Page, WebhookEndpoint
 from tunery_server.records.tables import webhook_deliveries, webhook_endpoints
@@ -44,6 +44,10 @@ class EndpointRecords:
         """Store a new endpoint; the id of the one that stands, as :func:`add_once` says."""
         statement = insert(webhook_endpoints).values(asdict(endpoint))
         return add_once(self._database, statement, endpoint.id, submission)
+
+    def made_by(self, submission: Submission | None) -> str | None:
+        """The id of the endpoint that an earlier sending of the same request made."""
+        return made_by(self._database, submission)
 
     def count(self, tenant_id: str) -> int:
         """How many endpoints a tenant has."""

@@ -25,9 +25,7 @@ _URL = re.compile(
     r"(?P<path>/[a-z0-9_.~!$&'()*+,;=:@%/-]*)?(?P<query>\?[a-z0-9_.~!$&'()*+,;=:@%/?-]*)?",
     re.ASCII | re.IGNORECASE,
 )
-_NAME = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
+_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A host name. Where its last label starts with a digit, it is some spelling of an address."""
 _LONGEST_NAME = 253
 

@@ -1,6 +1,7 @@
-"""One POST to a stranger's server: to where it may go, briefly, believing nothing that comes back."""
+"""One POST to a stranger's server: where it may go, briefly, and believing nothing."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -44,13 +45,12 @@ class Poster:
         self,
         destinations: Destinations,
         *,
-        resolver: AbstractResolver | None = None,
+        resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._destinations = destinations
         self._resolver = resolver
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, message: Message) -> Answer:
         """Send once. Whatever goes wrong is an answer; only the status of a reply is read."""
@@ -65,39 +65,32 @@ class Poster:
         except (aiohttp.ClientError, OSError):
             return Answer(Outcome.UNREACHABLE)
 
-    async def close(self) -> None:
-        """Give back the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
     async def _status(self, url: str, message: Message) -> int:
         """The body is left unread: the connection ends with the status."""
-        request = self._open_session().post(
-            self._destinations.check(url).url,
-            data=message.body,
-            headers=message.headers,
-            allow_redirects=False,
-        )
-        async with asyncio.timeout(self._timeout_s), request as response:
+        destination = self._destinations.check(url)
+        async with (
+            asyncio.timeout(self._timeout_s),
+            self._session() as session,
+            session.post(
+                destination.url,
+                data=message.body,
+                headers=message.headers,
+                allow_redirects=False,
+            ) as response,
+        ):
             return response.status
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            resolver = self._resolver or aiohttp.ThreadedResolver()
-            self._session = aiohttp.ClientSession(
-                # A name is resolved for each connection, and no connection is used twice.
-                connector=aiohttp.TCPConnector(
-                    resolver=CheckedResolver(resolver, self._destinations),
-                    use_dns_cache=False,
-                    force_close=True,
-                    limit=0,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-            )
-        return self._session
+    def _session(self) -> aiohttp.ClientSession:
+        """For one connection: a name is resolved for each, and none is used twice."""
+        resolver = CheckedResolver(self._resolver(), self._destinations)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=resolver, use_dns_cache=False, force_close=True
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
 
 
 def _answer(status: int) -> Answer:

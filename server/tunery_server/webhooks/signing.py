@@ -32,7 +32,7 @@ def new_secret() -> str:
 
 
 def message_of(delivery: Delivery, now: float) -> Message:
-    """The event, signed at ``now`` (Unix seconds): receivers refuse a signature of five minutes ago.
+    """The event, signed at ``now`` (Unix seconds); receivers refuse an old signature.
 
     The id stays the same however often it is sent, so that the receiver can tell a repeat.
     """
