@@ -18,7 +18,7 @@ _HIGHEST_PORT = 65535
 _SHORTEST_PREFIX = 8
 """A wider network in the list would be a mistake."""
 
-_PORT = r"(?::(?P<port>[0-9]{1,5}))?"
+_PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 _ENTRY = re.compile(rf"(?:(?P<scheme>https?)://)?(?P<host>\[[0-9a-f:./]+\]|[a-z0-9./-]+){_PORT}")
 _URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+){_PORT}"
@@ -123,7 +123,7 @@ def _destination(url: str) -> Destination:
     scheme = match["scheme"].lower()
     port = int(match["port"] or _PORTS[scheme])
     host = _host(match["host"].lower())
-    if host is None or not 0 < port <= _HIGHEST_PORT:
+    if host is None or port > _HIGHEST_PORT:
         raise _refused("url: its host must be a name, or an address in its usual spelling.")
     return Destination(scheme, host, port, (match["path"] or "/") + (match["query"] or ""))
 
@@ -132,7 +132,7 @@ def _host(text: str) -> str | Address | None:
     if _NAME.fullmatch(text) and len(text) <= _LONGEST_NAME:
         return text
     try:
-        address = ip_address(text.strip("[]"))
+        address = IPv6Address(text[1:-1]) if text.startswith("[") else IPv4Address(text)
     except ValueError:
         return None
     return None if _mapped(address) else address
@@ -144,7 +144,7 @@ def _allowed(entry: str) -> Allowed:
         raise _unreadable(entry)
     scheme = match["scheme"] or "https"
     port = int(match["port"] or _PORTS[scheme])
-    if not 0 < port <= _HIGHEST_PORT:
+    if port > _HIGHEST_PORT:
         raise _unreadable(entry)
     return Allowed(scheme, _host_or_network(match["host"], entry), port)
 
@@ -153,7 +153,7 @@ def _host_or_network(text: str, entry: str) -> str | Network:
     if _NAME.fullmatch(text):
         return text
     try:
-        network = ip_network(text.strip("[]"))
+        network = IPv6Network(text[1:-1]) if text.startswith("[") else IPv4Network(text)
     except ValueError:
         raise _unreadable(entry) from None
     if network.prefixlen < _SHORTEST_PREFIX:

@@ -1,16 +1,21 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import select
 
 from tests.engines import ScriptedEngine
-from tests.rows import NOW
+from tests.rows import NOW, an_endpoint
 from tunery_adapters.store import AdapterStore
+from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
+from tunery_server.records.tables import webhook_deliveries
+from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.worker.publisher import Publisher
 
 
@@ -33,8 +38,16 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-def jobs(database: Database) -> JobRecords:
-    return JobRecords(database)
+def jobs(database: Database) -> Iterator[JobRecords]:
+    """Whatever a test does with jobs, each that has ended was told of once, no other was."""
+    EndpointRecords(database).add(an_endpoint())
+    jobs = JobRecords(database)
+    yield jobs
+    columns = webhook_deliveries.c
+    with database.reading() as connection:
+        told = [tuple(row) for row in connection.execute(select(columns.object_id, columns.type))]
+    ended = [(job.id, f"fine_tuning.job.{job.status}") for job in jobs.with_status(FINAL)]
+    assert sorted(told) == sorted(ended)
 
 
 @pytest.fixture

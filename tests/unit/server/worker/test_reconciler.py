@@ -138,7 +138,8 @@ def test_ended_and_paused_jobs_are_left_alone(
     add: Callable[..., Job],
     status: JobStatus,
 ) -> None:
-    job = add(status=status)
+    job = jobs.change(add().id, allowed=set(JobStatus), status=status)
+    assert job is not None
     reconciler.look()
     reconciler.look()
     assert jobs.get_any(job.id) == job
