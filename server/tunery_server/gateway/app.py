@@ -66,13 +66,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm
-    destinations = Destinations.of(settings.webhook_hosts)
-    services = _services(settings, database, engine, destinations)
+    services = _services(settings, database, engine)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
-        async with _sending(database, destinations):
+        async with _sending(settings, database):
             yield
         watching.cancel()
         await vllm.close()
@@ -132,17 +131,8 @@ def http_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _services(
-    settings: Settings,
-    database: Database,
-    engine: Engine,
-    destinations: Destinations,
-) -> Services:
-    registry, records, job_records = (
-        AdapterRecords(database),
-        FileRecords(database),
-        JobRecords(database),
-    )
+def _services(settings: Settings, database: Database, engine: Engine) -> Services:
+    registry = AdapterRecords(database)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
     return Services(
@@ -157,38 +147,48 @@ def _services(
             residency=residency,
         ),
         files=FileService(
-            files=records,
-            jobs=job_records,
+            files=FileRecords(database),
+            jobs=JobRecords(database),
             store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
             in_use=UNFINISHED,
             clock=time.time,
         ),
-        jobs=JobService(
-            jobs=job_records,
-            history=JobHistory(database),
-            intake=Intake(
-                files=records,
-                base_model=settings.base_model_name,
-                max_lora_rank=settings.max_lora_rank,
-                clock=time.time,
-            ),
-            queue=queue,
-            clock=time.time,
-        ),
+        jobs=_job_service(settings, database, queue),
         relay=_relay(settings, engine, registry, residency),
-        webhooks=WebhookService(
-            endpoints=EndpointRecords(database),
-            outbox=Outbox(database),
-            destinations=destinations,
-            poster=Poster(destinations),
+        webhooks=_webhooks(settings, database),
+    )
+
+
+def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> JobService:
+    return JobService(
+        jobs=JobRecords(database),
+        history=JobHistory(database),
+        intake=Intake(
+            files=FileRecords(database),
+            base_model=settings.base_model_name,
+            max_lora_rank=settings.max_lora_rank,
             clock=time.time,
         ),
+        queue=queue,
+        clock=time.time,
+    )
+
+
+def _webhooks(settings: Settings, database: Database) -> WebhookService:
+    destinations = Destinations.of(settings.webhook_hosts)
+    return WebhookService(
+        endpoints=EndpointRecords(database),
+        outbox=Outbox(database),
+        destinations=destinations,
+        poster=Poster(destinations),
+        clock=time.time,
     )
 
 
 @contextlib.asynccontextmanager
-async def _sending(database: Database, destinations: Destinations) -> AsyncIterator[None]:
+async def _sending(settings: Settings, database: Database) -> AsyncIterator[None]:
     """Webhooks go out meanwhile, unless they are off."""
+    destinations = Destinations.of(settings.webhook_hosts)
     sender = Sender(
         outbox=Outbox(database),
         endpoints=EndpointRecords(database),
