@@ -22,6 +22,7 @@ from tunery_server.supervisor.home import prepare, prepare_engine
 from tunery_server.supervisor.service import Service, Spec
 from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
 from tunery_server.telemetry.logging import configure, get_logger
+from tunery_server.webhooks.destinations import Destinations
 
 log = get_logger(__name__)
 
@@ -39,6 +40,7 @@ def run(settings: Settings, engine_arguments: Sequence[str]) -> None:
     for path in (settings.valkey_socket, settings.engine_socket):
         check_socket_path(path)
     _check_port(settings)
+    Destinations.of(settings.webhook_hosts)  # the gateway would stumble over it again and again
     fresh = prepare(settings)
     lock = hold_alone(settings.home / "valkey")
     try:

@@ -37,6 +37,11 @@ class Answer:
     outcome: Outcome
     status: int | None = None
 
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.outcome is Outcome.DELIVERED
+
 
 class Poster:
     """Sends messages to endpoints. Follows no redirect, keeps no cookie, uses no proxy."""

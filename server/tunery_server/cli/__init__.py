@@ -1,0 +1,18 @@
+"""The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``webhooks``.
+
+Each is also a sub-command of ``tunery``, which the client brings.
+"""
+
+import typer
+
+from tunery_server.cli.key_commands import keys
+from tunery_server.cli.process_commands import engine, gateway, serve, worker
+from tunery_server.cli.webhook_commands import webhooks
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Tunery's server processes."
+)
+for process in (serve, gateway, worker, engine):
+    app.command()(process)
+app.add_typer(keys, name="keys")
+app.add_typer(webhooks, name="webhooks")
