@@ -6,7 +6,7 @@ packages. Layers, top to bottom::
     cli
     supervisor
     gateway | worker
-    serving | jobs
+    serving | jobs | webhooks
     queue | files | engine | records
     processes
     telemetry

@@ -61,7 +61,9 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("secret", "taken"), [(SECRET, True), (new_secret(), False)])
+@pytest.mark.parametrize(
+    ("secret", "taken"), [(SECRET, True), (new_secret(), False)], ids=["its", "no"]
+)
 async def test_the_receiver_takes_what_its_secret_signed(
     receiver: Running, database: Database, secret: str, taken: bool
 ) -> None:

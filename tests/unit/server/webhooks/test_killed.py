@@ -120,14 +120,14 @@ async def test_what_a_killed_sender_had_begun_is_sent_again_under_its_id(
     JobRecords(database).change(job.id, allowed={JobStatus.QUEUED}, **end)
     receiver.respond = hanging
     code = SENDING.format(url=record_url, host=receiver.host)
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     try:
         async with asyncio.timeout(60):
             while not receiver.received:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.01)
     finally:
         process.kill()
-        process.wait()
+        await process.wait()
     receiver.respond = answering(200)
     sender = sender_to(receiver, database, clock)
     clock.now = time.time()
