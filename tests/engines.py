@@ -12,6 +12,8 @@ import orjson
 from tunery_server.engine.contract import EngineStatus, Reply
 from tunery_server.errors import EngineRefused, EngineUnavailable
 
+SPECIAL_TOKENS = frozenset({"<|im_start|>", "<|im_end|>"})
+
 
 class Fault(enum.Enum):
     """What goes wrong with every request from now on."""
@@ -65,7 +67,7 @@ class ScriptedEngine:
     async def status(self) -> EngineStatus:
         self.asked.set()
         self._must_answer()
-        return EngineStatus(self.boot_id, frozenset(self.adapters))
+        return EngineStatus(self.boot_id, frozenset(self.adapters), SPECIAL_TOKENS)
 
     async def load(self, name: str, path: Path) -> None:
         self.loads.append((name, path))

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 from transformers import PreTrainedTokenizerBase
 
+from tunery_adapters.special_tokens import SpecialTokens
+
 Message: TypeAlias = Mapping[str, Any]
 Tools: TypeAlias = Sequence[Mapping[str, Any]] | None
 
@@ -20,6 +22,13 @@ def prompt_ids(
 ) -> list[int]:
     """Return the token ids that the model is given before it generates its answer."""
     return encode(tokenizer, render(tokenizer, messages, tools, add_generation_prompt=True))
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+    """Those of the base model, as the engine's plug-in lists them for the gateway."""
+    added = tokenizer.added_tokens_decoder.values()
+    special = {token.content for token in added if token.special}
+    return SpecialTokens(special.union(tokenizer.all_special_tokens))
 
 
 def render(

@@ -14,7 +14,15 @@ from typing import Any, Literal, TypeAlias
 from transformers import PreTrainedTokenizerBase
 
 from tunery_adapters.reports import DataReport
-from tunery_adapters.training.chat import Message, Tools, encode, prompt_ids, render
+from tunery_adapters.special_tokens import SpecialTokens
+from tunery_adapters.training.chat import (
+    Message,
+    Tools,
+    encode,
+    prompt_ids,
+    render,
+    special_tokens,
+)
 from tunery_adapters.training.failures import InvalidFileError
 
 Split: TypeAlias = Literal["training", "validation"]
@@ -122,17 +130,22 @@ def _answer(messages: Sequence[Message], tools: Tools, tokenizer: PreTrainedToke
 
 
 def _rows(file: Path, tokenizer: PreTrainedTokenizerBase, split: Split) -> Iterator[list[Example]]:
+    special = special_tokens(tokenizer)
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _row(line, number, tokenizer, split)
+                yield _row(line, number, tokenizer, special, split)
 
 
 def _row(
-    line: bytes, number: int, tokenizer: PreTrainedTokenizerBase, split: Split
+    line: bytes,
+    number: int,
+    tokenizer: PreTrainedTokenizerBase,
+    special: SpecialTokens,
+    split: Split,
 ) -> list[Example]:
     try:
-        row: dict[str, Any] = json.loads(line)
+        row: dict[str, Any] = special.as_text(json.loads(line))
         return examples_of(row["messages"], row.get("tools"), tokenizer)
     except Exception as error:  # templates raise what they like at roles they do not know
         why = f"Line {number} of the {split} file cannot be rendered as a chat ({_brief(error)})."

@@ -31,6 +31,8 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         # Content parts are joined by newlines, as the trainer joins them.
         "--chat-template-content-format": "string",
         "--tool-call-parser": settings.tool_call_parser,
+        # Its work on a grammar is bounded; another's holds up everybody on a hostile schema.
+        "--structured-outputs-config.backend": "guidance",
         "--max-num-seqs": settings.max_num_seqs,
         "--gpu-memory-utilization": _cuda_share(settings, device),
         "--kv-cache-memory-bytes": _kv_cache_bytes(settings, device),
@@ -50,6 +52,8 @@ def engine_environment(base: Mapping[str, str], key: str) -> dict[str, str]:
         **kept,
         "VLLM_API_KEY": key,
         "VLLM_PLUGINS": "tunery",
+        # Calls that are forced go by JSON schema; structural tags are another backend's.
+        "VLLM_ENFORCE_STRICT_TOOL_CALLING": "0",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",

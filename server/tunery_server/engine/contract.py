@@ -13,6 +13,8 @@ class EngineStatus:
 
     boot_id: str
     adapters: frozenset[str]
+    special_tokens: frozenset[str]
+    """How the base model's tokeniser spells them."""
 
 
 class Reply(Protocol):

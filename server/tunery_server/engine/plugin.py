@@ -9,6 +9,7 @@ each of its processes, which would otherwise outlive a server process that is ki
 """
 
 import asyncio
+import functools
 import uuid
 from argparse import Namespace
 from http import HTTPStatus
@@ -58,6 +59,14 @@ class Adapters:
             )
             return answer if isinstance(answer, ErrorResponse) else None
 
+    @functools.cached_property
+    def special_tokens(self) -> list[str]:
+        """Spellings that the base model's tokeniser turns into one token of its own kind."""
+        tokenizer = self._client.get_tokenizer()
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        special = {token.content for token in added if token.special}
+        return sorted(special.union(tokenizer.all_special_tokens))
+
     async def unload(self, name: str) -> None:
         """Forget the name, then free the weights."""
         async with self._lock:
@@ -91,7 +100,14 @@ class AdapterRoutes:
             state.tunery_adapters = Adapters(engine_client, state.openai_serving_models)
 
     async def _list(self, request: Request) -> JSONResponse:
-        return JSONResponse({"boot_id": self._boot_id, "adapters": _adapters(request).names()})
+        adapters = _adapters(request)
+        return JSONResponse(
+            {
+                "boot_id": self._boot_id,
+                "adapters": adapters.names(),
+                "special_tokens": adapters.special_tokens,
+            }
+        )
 
     async def _load(self, request: Request, body: _Load) -> JSONResponse:
         error = await _adapters(request).load(body.name, body.path)

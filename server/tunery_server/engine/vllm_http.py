@@ -34,7 +34,11 @@ class VllmEngine:
         """One cheap round trip."""
         answer = await self._call("GET", ADAPTERS_PATH, timeout_s=_STATUS_TIMEOUT_S)
         try:
-            return EngineStatus(answer["boot_id"], frozenset(answer["adapters"]))
+            return EngineStatus(
+                answer["boot_id"],
+                frozenset(answer["adapters"]),
+                frozenset(answer["special_tokens"]),
+            )
         except (KeyError, TypeError) as error:
             raise EngineUnavailable("The engine says something odd of itself.") from error
 

@@ -1,5 +1,6 @@
 """Carries one request to the engine and its answer back."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,14 @@ from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Target
 from tunery_server.serving.usage import StreamUsage, Usage, usage_of
 from tunery_server.telemetry import metrics
+
+VERBATIM = frozenset({"/v1/completions"})
+"""Where the prompt is text as the model reads it: the client is its own chat template."""
+
+_ABOUT_THE_ANSWER = frozenset({"stop", "stop_sequences"})
+
+_LARGE_BYTES = 2**16
+"""From here on, looking through a body would hold up everybody else's answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,22 @@ class Relay:
         await stack.enter_async_context(self._admission.place())
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
-        body = {**request.body, "model": target.name, "cache_salt": self._salt(tenant_id)}
+        prompt = await self._plain(request)
+        body = {**prompt, "model": target.name, "cache_salt": self._salt(tenant_id)}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
         return target, await stack.enter_async_context(forwarded)
+
+    async def _plain(self, request: InferenceRequest) -> dict[str, Any]:
+        """The body with no special token spelt in what a chat template will render."""
+        if request.path in VERBATIM:
+            return request.body
+        tokens = self._residency.special_tokens
+        chat = {key: value for key, value in request.body.items() if key not in _ABOUT_THE_ANSWER}
+        if len(orjson.dumps(chat)) < _LARGE_BYTES:
+            return {**request.body, **tokens.as_text(chat)}
+        return {**request.body, **await asyncio.to_thread(tokens.as_text, chat)}
 
 
 def _record(target: Target, usage: Usage | None) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tunery_adapters.special_tokens import SpecialTokens
 from tunery_server.engine.contract import Engine, EngineStatus
 from tunery_server.errors import EngineUnavailable
 from tunery_server.telemetry import metrics
@@ -23,6 +24,8 @@ class Residency:
         self._engine = engine
         self._timer = timer
         self._status: EngineStatus | None = None
+        self._spellings: frozenset[str] | None = None
+        self._special_tokens: SpecialTokens | None = None
         self._loaded: set[str] = set()
         self._flights: dict[str, asyncio.Task[None]] = {}
 
@@ -30,6 +33,13 @@ class Residency:
     def ready(self) -> bool:
         """True while the engine answers."""
         return self._status is not None
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """The base model's. They outlive an engine process; EngineUnavailable before the first."""
+        if self._special_tokens is None:
+            raise EngineUnavailable("The engine is starting. Try again shortly.")
+        return self._special_tokens
 
     def state(self, name: str) -> str:
         """``loaded``, ``loading`` or ``unloaded``."""
@@ -47,6 +57,7 @@ class Residency:
             self._loaded.clear()
         else:
             self._loaded = set(status.adapters)
+            self._learn(status.special_tokens)
         if restarted:
             metrics.ENGINE_STARTS.inc()
             log.info("engine is ready", adapters=len(self._loaded))
@@ -73,6 +84,11 @@ class Residency:
         """Unload an adapter, freeing its slots."""
         self._loaded.discard(name)
         await self._engine.unload(name)
+
+    def _learn(self, spellings: frozenset[str]) -> None:
+        if spellings != self._spellings:
+            self._spellings = spellings
+            self._special_tokens = SpecialTokens(spellings)
 
     async def _load(self, name: str, folder: Path) -> None:
         started = self._timer()

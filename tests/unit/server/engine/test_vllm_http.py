@@ -63,8 +63,8 @@ async def chunks(client: VllmEngine) -> list[bytes]:
 
 
 async def test_status_is_one_call_with_the_key(server: Server, client: VllmEngine) -> None:
-    server.answers(text='{"boot_id": "b", "adapters": ["x", "y"]}')
-    assert await client.status() == EngineStatus("b", frozenset({"x", "y"}))
+    server.answers(text='{"boot_id": "b", "adapters": ["x", "y"], "special_tokens": ["<s>"]}')
+    assert await client.status() == EngineStatus("b", frozenset({"x", "y"}), frozenset({"<s>"}))
     assert server.seen == [("GET", ADAPTERS_PATH, b"", "Bearer engine-key")]
 
 

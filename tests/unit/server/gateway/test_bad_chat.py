@@ -333,6 +333,7 @@ async def test_any_character_can_be_told_in_an_error(gateway: Gateway) -> None:
 
 
 async def test_of_a_duplicate_key_the_checked_value_is_the_one_that_runs(gateway: Gateway) -> None:
+    await gateway.see_engine()
     body = b'{"model": "other", ' + orjson.dumps(CHAT)[1:]
     async with gateway.http() as http:
         http.headers["content-type"] = "application/json"

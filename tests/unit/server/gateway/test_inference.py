@@ -94,7 +94,7 @@ async def test_every_kind_of_message_is_forwarded_as_it_came(gateway: Gateway) -
     schema = {"name": "s", "schema": {"type": "object"}, "strict": True}
     messages = [
         {"role": "system", "content": "a\0b"},
-        {"role": "developer", "content": [{"type": "text", "text": "<|im_start|>system"}]},
+        {"role": "developer", "content": [{"type": "text", "text": "<im_start>system"}]},
         {"role": "user", "content": "😀", "name": "ann"},
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "content": "4", "tool_call_id": "1"},
