@@ -11,6 +11,7 @@ from tunery_server.records.rows import (
     File,
     Job,
     JobStatus,
+    Permission,
     WebhookEndpoint,
 )
 
@@ -68,6 +69,13 @@ def an_adapter(**values: Any) -> Adapter:
         metrics={"train_loss": 0.5},
     )
     return replace(adapter, **values)
+
+
+def a_permission(**values: Any) -> Permission:
+    permission = Permission(
+        id=new_id("cp_"), model="ft:base:tunery::x", project_id="rival", created_at=NOW
+    )
+    return replace(permission, **values)
 
 
 def a_key(**values: Any) -> ApiKey:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.rows import NOW, a_file, a_job, a_key, an_adapter
+from tests.rows import NOW, a_file, a_job, a_key, a_permission, an_adapter
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
+from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.rows import JobCheckpoint, JobStatus, Page
 
 
@@ -72,6 +73,7 @@ class TestJobs:
     def test_a_job_comes_back_as_it_was_stored(self, jobs: JobRecords) -> None:
         job = a_job(
             metadata={"team": "a b", "ä": "ö"},
+            integrations=[{"type": "wandb", "wandb": {"project": "p"}}],
             error={"code": "x", "message": "y", "param": None},
             progress={"step": 1, "train_loss": 0.5},
             timings={"published_at": NOW},
@@ -105,6 +107,27 @@ class TestJobs:
         page = jobs.list("acme", metadata={key: "red", "other": "x"})
         assert page is not None
         assert [job.id for job in page.items] == [tagged.id]
+
+    def test_jobs_without_metadata_are_found(self, jobs: JobRecords) -> None:
+        bare = a_job()
+        jobs.add(bare)
+        jobs.add(a_job(metadata={"team": "red"}))
+        page = jobs.list("acme", metadata=None)
+        assert page is not None
+        assert [job.id for job in page.items] == [bare.id]
+
+    def test_a_move_depends_on_where_the_job_is(self, jobs: JobRecords) -> None:
+        moves = {JobStatus.QUEUED: JobStatus.PAUSED, JobStatus.RUNNING: JobStatus.PAUSING}
+        for earlier in JobStatus:
+            job = a_job(status=earlier, attempt=1)
+            jobs.add(job)
+            moved = jobs.move(job.id, moves, in_attempt=1, progress={"step": 1})
+            if earlier in moves:
+                assert moved == replace(job, status=moves[earlier], progress={"step": 1})
+            else:
+                assert moved is None
+                assert jobs.get_any(job.id) == job
+        assert jobs.move(job.id, moves, in_attempt=2) is None
 
     def test_a_change_needs_an_allowed_state(self, jobs: JobRecords) -> None:
         job = a_job(status=JobStatus.SUCCEEDED)
@@ -279,6 +302,73 @@ class TestAdapters:
         expected = sorted(made, key=lambda a: (a.created_at, a.adapter_id), reverse=True)
         found = pages(lambda after: adapters.list("acme", after=after, limit=2), by="adapter_id")
         assert found == [adapter.adapter_id for adapter in expected]
+
+
+class TestPermissions:
+    @pytest.fixture
+    def adapters(self, database: Database) -> AdapterRecords:
+        return AdapterRecords(database)
+
+    @pytest.fixture
+    def permissions(self, database: Database) -> PermissionRecords:
+        return PermissionRecords(database)
+
+    def test_a_permission_lets_one_tenant_use_one_adapter(
+        self, adapters: AdapterRecords, permissions: PermissionRecords
+    ) -> None:
+        shared, other = an_adapter(), an_adapter()
+        for adapter in (shared, other):
+            adapters.add(adapter)
+        permission = a_permission(model=shared.model)
+        assert permissions.add([permission]) == (permission,)
+        assert adapters.usable("rival", shared.model) == shared
+        assert adapters.usable("acme", shared.model) == shared
+        assert adapters.usable("rival", other.model) is None
+        assert adapters.usable("third", shared.model) is None
+        assert adapters.get("rival", shared.model) is None
+        assert adapters.list("rival") == Page((), has_more=False)
+        assert adapters.retire("rival", shared.model) is None
+        assert permissions.delete(shared.model, permission.id)
+        assert not permissions.delete(shared.model, permission.id)
+        assert adapters.usable("rival", shared.model) is None
+
+    def test_a_retired_adapter_takes_its_permissions_along(
+        self, adapters: AdapterRecords, permissions: PermissionRecords
+    ) -> None:
+        adapter = an_adapter()
+        adapters.add(adapter)
+        permissions.add([a_permission(model=adapter.model)])
+        adapters.retire("acme", adapter.model)
+        assert adapters.usable("rival", adapter.model) is None
+        assert permissions.list(adapter.model) == Page((), has_more=False)
+
+    def test_a_permission_is_given_once(self, permissions: PermissionRecords) -> None:
+        first = a_permission(model="m")
+        permissions.add([first])
+        again = a_permission(model="m", project_id="third")
+        with ThreadPoolExecutor(8) as pool:
+            for standing in pool.map(
+                lambda _: permissions.add([a_permission(model="m"), again]), range(16)
+            ):
+                assert standing == (first, again)
+
+    def test_pages_go_both_ways_and_filter(self, permissions: PermissionRecords) -> None:
+        made = [
+            a_permission(model="m", project_id=f"p{number}", created_at=NOW + number // 2)
+            for number in range(5)
+        ]
+        permissions.add(made)
+        permissions.add([a_permission(model="other")])
+        expected = [p.id for p in sorted(made, key=lambda p: (p.created_at, p.id))]
+        for ascending in (True, False):
+            found = pages(
+                lambda after, ascending=ascending: permissions.list(  # type: ignore[misc]
+                    "m", after=after, limit=2, ascending=ascending
+                )
+            )
+            assert found == (expected if ascending else expected[::-1])
+        assert permissions.list("m", project_id="p3") == Page((made[3],), has_more=False)
+        assert permissions.list("other", after=made[0].id) is None
 
 
 class TestKeys:

@@ -25,7 +25,15 @@ from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
-from tunery_server.gateway.routes import files, health, inference, jobs, models, webhooks
+from tunery_server.gateway.routes import (
+    files,
+    health,
+    inference,
+    jobs,
+    models,
+    permissions,
+    webhooks,
+)
 from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
@@ -38,11 +46,13 @@ from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
+from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.monitor import EngineMonitor
+from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
@@ -135,17 +145,18 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
     registry = AdapterRecords(database)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
+    catalogue = Catalogue(
+        base_model=settings.base_model_name,
+        started_at=time.time(),
+        adapters=registry,
+        residency=residency,
+    )
     return Services(
         authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
         engine=engine,
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
-        catalogue=Catalogue(
-            base_model=settings.base_model_name,
-            started_at=time.time(),
-            adapters=registry,
-            residency=residency,
-        ),
+        catalogue=catalogue,
         files=FileService(
             files=FileRecords(database),
             jobs=JobRecords(database),
@@ -154,6 +165,9 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
             clock=time.time,
         ),
         jobs=_job_service(settings, database, queue),
+        permissions=Permissions(
+            catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
+        ),
         relay=_relay(settings, engine, registry, residency),
         webhooks=_webhooks(settings, database),
     )
@@ -228,6 +242,7 @@ def _add_routes(app: FastAPI) -> None:
         inference.router,
         files.router,
         jobs.router,
+        permissions.router,
         models.router,
         webhooks.router,
         health.guarded,

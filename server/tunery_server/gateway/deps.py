@@ -5,21 +5,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from tunery_server.engine.contract import Engine
-from tunery_server.errors import InvalidRequest, Unauthenticated
+from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
 from tunery_server.gateway.auth import Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.jobs.service import JobService
 from tunery_server.records.idempotency import Sending
 from tunery_server.serving.catalogue import Catalogue
+from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.webhooks.service import WebhookService
 
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 _RETRY_COUNT = re.compile(r"[0-9]{1,4}")
 
 
@@ -33,6 +33,7 @@ class Services:
     failed_attempts: FailedAttempts
     files: FileService
     jobs: JobService
+    permissions: Permissions
     relay: Relay
     residency: Residency
     webhooks: WebhookService
@@ -72,16 +73,13 @@ def scoped(scope: str) -> Callable[[Principal], Awaitable[Principal]]:
     return check
 
 
-def sending(request: Request) -> Sending:
-    """Which request this POST is a sending of. Raises InvalidRequest for a malformed key."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest(
-            "Idempotency-Key: must be 1 to 255 printable ASCII characters without spaces.",
-            param="Idempotency-Key",
-        )
-    count = request.headers.get("x-stainless-retry-count", "")
-    return Sending(key, int(count) if _RETRY_COUNT.fullmatch(count) else None)
+def sending(
+    idempotency_key: Annotated[str | None, Header(pattern=r"^[!-~]{1,255}$")] = None,
+    x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Sending:
+    """Which request this POST is a sending of."""
+    counted = _RETRY_COUNT.fullmatch(x_stainless_retry_count)
+    return Sending(idempotency_key, int(x_stainless_retry_count) if counted else None)
 
 
 Used = Annotated[Services, Depends(services)]

@@ -51,6 +51,7 @@ class Intake:
             hyperparameters=_resolved(request, training.examples or 0),
             lora=request.lora.model_dump(mode="json"),
             metadata=request.metadata,
+            integrations=request.integrations,
             created_at=self._clock(),
         )
 
@@ -86,6 +87,20 @@ class Intake:
                 param=param,
             )
         return file
+
+
+def warnings(job: Job) -> tuple[str, ...]:
+    """What the client should know about a job that is run all the same."""
+    said = []
+    if job.validation_file == job.training_file:
+        said.append(
+            "The validation file is the training file: its loss says nothing about new examples"
+        )
+    if job.integrations:
+        said.append(
+            "Integrations are not contacted: metrics are in the job's events and its result file"
+        )
+    return tuple(said)
 
 
 def _resolved(request: JobRequest, examples: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a client asks for, after the wire has been checked; and what "auto" means."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tunery_adapters.spec import LoraSpec
 
@@ -26,6 +27,7 @@ class JobRequest:
     learning_rate_multiplier: float | None = None
     lora: LoraSpec = field(default_factory=LoraSpec)
     metadata: dict[str, str] | None = None
+    integrations: list[dict[str, Any]] | None = None
 
 
 def auto_epochs(examples: int) -> int:

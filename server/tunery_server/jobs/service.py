@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
-from tunery_server.jobs.intake import Intake
+from tunery_server.jobs.intake import Intake, warnings
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.transitions import FINAL, PAUSE, RESUME, before
 from tunery_server.queue.contract import JobQueue
 from tunery_server.records.idempotency import Sending, Submission
 from tunery_server.records.job_history import JobHistory
-from tunery_server.records.jobs import JobRecords
+from tunery_server.records.jobs import NO_FILTER, JobRecords
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
 
 T = TypeVar("T")
@@ -57,6 +57,8 @@ class JobService:
             return self.get(tenant_id, standing)
         self._note(job.id, f"Created fine-tuning job: {job.id}")
         self._note(job.id, "Files are valid, the job is waiting for a worker")
+        for warning in warnings(job):
+            self._note(job.id, warning, level="warn")
         with contextlib.suppress(QueueUnavailable):
             self._queue.enqueue(job.id, created_at=job.created_at)
         return job
@@ -69,9 +71,19 @@ class JobService:
         return job
 
     def list(
-        self, tenant_id: str, *, metadata: Mapping[str, str], after: str | None, limit: int
+        self,
+        tenant_id: str,
+        *,
+        metadata: Mapping[str, str] | None = NO_FILTER,
+        after: str | None,
+        limit: int,
     ) -> Page[Job]:
-        """Newest first. Raises InvalidRequest when ``after`` names no job."""
+        """Newest first; those that have all of ``metadata``, or none at all when that is None.
+
+        Raises InvalidRequest when ``after`` names no job.
+        """
+        if any("\0" in text for pair in (metadata or {}).items() for text in pair):
+            return Page((), has_more=False)  # no job has it, and not every database can be asked
         page = self._jobs.list(tenant_id, metadata=metadata, after=after, limit=limit)
         return _known(page)
 
@@ -167,9 +179,13 @@ class JobService:
             )
         return job
 
-    def _note(self, job_id: str, message: str) -> None:
+    def _note(self, job_id: str, message: str, *, level: str = "info") -> None:
         self._history.add_event(
-            job_id, event_id=new_id("ftevent-"), created_at=self._clock(), message=message
+            job_id,
+            event_id=new_id("ftevent-"),
+            created_at=self._clock(),
+            message=message,
+            level=level,
         )
 
 

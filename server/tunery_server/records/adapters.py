@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import RowMapping, insert, update
+from sqlalchemy import ColumnElement, RowMapping, delete, exists, insert, or_, update
 
 from tunery_server.records.database import Database
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import Adapter, AdapterStatus, Page
-from tunery_server.records.tables import adapters
+from tunery_server.records.tables import adapters, permissions
 
 
 class AdapterRecords:
@@ -24,15 +24,15 @@ class AdapterRecords:
                 connection.execute(insert(adapters).values(asdict(adapter)))
 
     def get(self, tenant_id: str, model: str) -> Adapter | None:
-        """A version that is ready, or None."""
-        query = all_of(adapters).where(
-            adapters.c.model == model,
-            adapters.c.tenant_id == tenant_id,
-            adapters.c.status == AdapterStatus.READY,
+        """A version of the tenant's own that is ready, or None."""
+        return self._ready(model, adapters.c.tenant_id == tenant_id)
+
+    def usable(self, tenant_id: str, model: str) -> Adapter | None:
+        """A version that is ready and that the tenant owns, or has a permission for; or None."""
+        permitted = exists().where(
+            permissions.c.model == adapters.c.model, permissions.c.project_id == tenant_id
         )
-        with self._database.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return _adapter(row) if row else None
+        return self._ready(model, or_(adapters.c.tenant_id == tenant_id, permitted))
 
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
@@ -54,7 +54,10 @@ class AdapterRecords:
             )
 
     def retire(self, tenant_id: str, model: str) -> Adapter | None:
-        """Stop serving a version; None when this tenant has none ready by that name."""
+        """Stop serving a version, to whoever has a permission, too.
+
+        None when this tenant has none ready by that name.
+        """
         adapter = self.get(tenant_id, model)
         if adapter is None:
             return None
@@ -65,7 +68,16 @@ class AdapterRecords:
         )
         with self._database.writing() as connection:
             connection.execute(change)
+            connection.execute(delete(permissions).where(permissions.c.model == model))
         return adapter
+
+    def _ready(self, model: str, allowed: ColumnElement[bool]) -> Adapter | None:
+        query = all_of(adapters).where(
+            adapters.c.model == model, adapters.c.status == AdapterStatus.READY, allowed
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return _adapter(row) if row else None
 
 
 def _adapter(row: RowMapping) -> Adapter:

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Exists, RowMapping, case, exists, func, insert, select, update
+from sqlalchemy import Exists, RowMapping, case, exists, func, insert, null, select, update
 
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by
@@ -12,6 +13,8 @@ from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import EventType, Job, JobStatus, Page
 from tunery_server.records.tables import jobs
 from tunery_server.records.webhooks import add_event
+
+NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 _ENDS = {
     JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
@@ -52,12 +55,17 @@ class JobRecords:
         self,
         tenant_id: str,
         *,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = NO_FILTER,
         after: str | None = None,
         limit: int = 20,
     ) -> Page[Job] | None:
-        """One page, newest first; None when ``after`` is not one of this tenant's jobs."""
+        """One page, newest first; None when ``after`` is not one of this tenant's jobs.
+
+        Of the jobs with all of ``metadata``, or of those without any when it is None.
+        """
         query = all_of(jobs).where(jobs.c.tenant_id == tenant_id)
+        if metadata is None:
+            query = query.where(jobs.c.metadata.is_(null()))
         for key, value in (metadata or {}).items():
             query = query.where(self._in_metadata(key, value))
         with self._database.reading() as connection:

@@ -76,6 +76,8 @@ class Job:
     """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``, all resolved to numbers."""
     lora: dict[str, Any]
     metadata: dict[str, str] | None
+    integrations: list[dict[str, Any]] | None = None
+    """As they were asked for; nothing is sent anywhere."""
     created_at: float
     attempt: int = 0
     """Grows with every claim; a write that carries an older one is refused."""
@@ -138,6 +140,16 @@ class Adapter:
     created_at: float
     status: AdapterStatus = AdapterStatus.READY
     metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Another tenant, ``project_id``, may use the adapter ``model``."""
+
+    id: str
+    model: str
+    project_id: str
+    created_at: float
 
 
 class EventType(StrEnum):

@@ -63,6 +63,7 @@ jobs = Table(
     Column("hyperparameters", JSON, nullable=False),
     Column("lora", JSON, nullable=False),
     Column("metadata", JSON(none_as_null=True)),
+    Column("integrations", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
@@ -171,4 +172,14 @@ webhook_deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("outcome", String),
     Index("ix_webhook_deliveries_endpoint", "endpoint_id"),
+)
+
+permissions = Table(
+    "permissions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("project_id", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("model", "project_id"),
 )

@@ -13,6 +13,9 @@ class AdapterRegistry(Protocol):
     def get(self, tenant_id: str, model: str) -> Adapter | None:
         """A version that is ready and belongs to the tenant."""
 
+    def usable(self, tenant_id: str, model: str) -> Adapter | None:
+        """A version that is ready and that the tenant owns, or has a permission for."""
+
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
     ) -> Page[Adapter] | None:
@@ -48,8 +51,12 @@ class Catalogue:
         return page
 
     def adapter(self, tenant_id: str, model: str) -> Adapter:
-        """One adapter by its public name. Raises NotFound."""
+        """One of the tenant's adapters by its public name. Raises NotFound."""
         return _found(self._adapters.get(tenant_id, model), model)
+
+    def usable(self, tenant_id: str, model: str) -> Adapter:
+        """An adapter that the tenant owns, or has a permission for. Raises NotFound."""
+        return _found(self._adapters.usable(tenant_id, model), model)
 
     def residency(self, adapter: Adapter) -> str:
         """``loaded``, ``loading`` or ``unloaded``."""

@@ -29,8 +29,8 @@ class Target:
 class AdapterLookup(Protocol):
     """The registry, as far as serving needs it."""
 
-    def get(self, tenant_id: str, model: str) -> Adapter | None:
-        """A version that is ready and belongs to the tenant."""
+    def usable(self, tenant_id: str, model: str) -> Adapter | None:
+        """A version that is ready and that the tenant owns, or has a permission for."""
 
 
 class AdapterFolders(Protocol):
@@ -41,7 +41,7 @@ class AdapterFolders(Protocol):
 
 
 class Resolver:
-    """Names to targets. What belongs to another tenant does not exist."""
+    """Names to targets. What is another tenant's, and not permitted, does not exist."""
 
     def __init__(
         self, *, base_model: str, adapters: AdapterLookup, folders: AdapterFolders
@@ -54,7 +54,7 @@ class Resolver:
         """The target of ``model``. Raises NotFound."""
         if model == self._base.name:
             return self._base
-        adapter = await asyncio.to_thread(self._adapters.get, tenant_id, model)
+        adapter = await asyncio.to_thread(self._adapters.usable, tenant_id, model)
         if adapter is None:
             raise _unknown(model)
         return Target(adapter.model, self._folder(adapter))

@@ -26,7 +26,7 @@ class FineTuningJob(Answer):
     estimated_finish: int | None
     seed: int
     error: dict[str, Any] | None
-    integrations: None = None
+    integrations: list[dict[str, Any]] | None
     metadata: dict[str, str] | None
     lora: dict[str, Any]
     progress: dict[str, Any] | None
@@ -56,6 +56,7 @@ class FineTuningJob(Answer):
             seed=job.seed,
             error=job.error,
             metadata=job.metadata,
+            integrations=job.integrations,
             lora=job.lora,
             progress=job.progress,
             queue_position=queue_position,

@@ -1,17 +1,18 @@
 """``/v1/fine_tuning/jobs``: what a client sends."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from tunery_adapters.spec import LoraSpec
-from tunery_server.gateway.protocol.base import PlainText, Request
+from tunery_server.gateway.protocol.base import JsonObject, PlainText, Request
 from tunery_server.jobs.request import JobRequest
 
 _Auto = Literal["auto"]
 _Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 _Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
 _Value = Annotated[PlainText, StringConstraints(max_length=512)]
+_Short = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
 _ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
@@ -30,10 +31,28 @@ class Supervised(Request):
 
 
 class Method(Request):
-    """Only supervised training is offered."""
+    """Only supervised training is offered; what is set for a method that was not chosen is idle."""
 
     type: Literal["supervised"]
     supervised: Supervised | None = None
+    dpo: JsonObject | None = None
+    reinforcement: JsonObject | None = None
+
+
+class Wandb(Request):
+    """Where a run would be shown."""
+
+    project: _Short
+    name: _Short | None = None
+    entity: _Short | None = None
+    tags: list[_Short] | None = Field(default=None, max_length=64)
+
+
+class Integration(Request):
+    """Kept with the job. Nothing leaves this server: metrics are events and a result file."""
+
+    type: Literal["wandb"]
+    wandb: Wandb
 
 
 class Lora(Request):
@@ -69,15 +88,9 @@ class CreateJob(Request):
     hyperparameters: Hyperparameters | None = None
     suffix: _Suffix | None = None
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
-    integrations: None = None
+    integrations: list[Integration] | None = Field(default=None, max_length=5)
     metadata: dict[_Key, _Value] | None = Field(default=None, max_length=16)
     lora: Lora = Field(default_factory=Lora)
-
-    @model_validator(mode="after")
-    def _files_differ(self) -> "CreateJob":
-        if self.training_file == self.validation_file:
-            raise ValueError("training_file and validation_file must not be the same file")
-        return self
 
     def request(self) -> JobRequest:
         """What the job service takes."""
@@ -97,4 +110,10 @@ class CreateJob(Request):
             ),
             lora=self.lora.spec(),
             metadata=self.metadata,
+            integrations=self._integrations(),
         )
+
+    def _integrations(self) -> list[dict[str, Any]] | None:
+        if self.integrations is None:
+            return None
+        return [integration.model_dump(exclude_none=True) for integration in self.integrations]

@@ -18,14 +18,14 @@ class Model(Answer):
     job_id: str | None = None
 
     @classmethod
-    def of(cls, adapter: Adapter) -> "Model":
-        """An adapter as a model."""
+    def of(cls, adapter: Adapter, caller: str) -> "Model":
+        """An adapter as a model; the job behind it is told to the tenant whose it is."""
         return cls(
             id=adapter.model,
             created=int(adapter.created_at),
             owned_by=adapter.tenant_id,
             parent=adapter.base_model,
-            job_id=adapter.job_id,
+            job_id=adapter.job_id if adapter.tenant_id == caller else None,
         )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.gateway.auth import JOBS, Principal
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
 Caller = Annotated[Principal, Depends(scoped(JOBS))]
 Body = Annotated[CreateJob, Depends(json_body(CreateJob))]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Query(ge=0, le=100)]
 
 _MAX_FILTERS = 16
 
@@ -37,9 +38,9 @@ async def create(caller: Caller, body: Body, used: Used, sending: Sent) -> FineT
 def list_jobs(
     request: Request, caller: Caller, used: Used, after: After = None, limit: Limit = 20
 ) -> JobList:
-    """The caller's jobs, newest first; ``metadata[key]=value`` filters."""
+    """The caller's jobs, newest first; ``metadata[key]=value`` or ``metadata=null`` filters."""
     page = used.jobs.list(
-        caller.tenant_id, metadata=_metadata_filter(request), after=after, limit=limit
+        caller.tenant_id, metadata=_metadata_filter(request.query_params), after=after, limit=limit
     )
     places = used.jobs.queue_positions()
     data = tuple(FineTuningJob.of(job, places.get(job.id)) for job in page.items)
@@ -89,12 +90,17 @@ def checkpoints(
     return CheckpointList.of(page)
 
 
-def _metadata_filter(request: Request) -> dict[str, str]:
+def _metadata_filter(query: QueryParams) -> dict[str, str] | None:
+    """``metadata[key]=value`` for each pair, or ``metadata=null`` for jobs that have none."""
     filters = {
         name[len("metadata[") : -1]: value
-        for name, value in request.query_params.items()
+        for name, value in query.items()
         if name.startswith("metadata[") and name.endswith("]")
     }
     if len(filters) > _MAX_FILTERS:
         raise InvalidRequest(f"At most {_MAX_FILTERS} metadata filters.", param="metadata")
-    return filters
+    if "metadata" not in query:
+        return filters
+    if filters or query["metadata"] != "null":
+        raise InvalidRequest("metadata: must be null, or metadata[key].", param="metadata")
+    return None

@@ -20,7 +20,8 @@ Owner = Annotated[Principal, Depends(scoped(ADAPTERS))]
 def list_models(caller: Caller, used: Used) -> ModelList:
     """The base model and the caller's adapters."""
     page = used.catalogue.adapters(caller.tenant_id)
-    return ModelList(data=(_base(used), *map(Model.of, page.items)))
+    own = (Model.of(adapter, caller.tenant_id) for adapter in page.items)
+    return ModelList(data=(_base(used), *own))
 
 
 @router.get("/models/{model:path}")
@@ -28,7 +29,7 @@ def retrieve_model(model: str, caller: Caller, used: Used) -> Model:
     """One model by name; names hold colons and slashes."""
     if model == used.catalogue.base_model:
         return _base(used)
-    return Model.of(used.catalogue.adapter(caller.tenant_id, model))
+    return Model.of(used.catalogue.usable(caller.tenant_id, model), caller.tenant_id)
 
 
 @router.delete("/models/{model:path}")

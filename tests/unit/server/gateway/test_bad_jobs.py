@@ -14,7 +14,6 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "file-absent": ({}, "not_found", "training_file"),
     "file-path": ({"training_file": "file-../../x"}, "not_found", "training_file"),
     "file-long": ({"training_file": "x" * 129}, "string_above_max_length", "training_file"),
-    "same-file": ({"validation_file": "file-none"}, "invalid_value", None),
     "suffix-empty": ({"suffix": ""}, "invalid_value", "suffix"),
     "suffix-long": ({"suffix": "x" * 65}, "string_above_max_length", "suffix"),
     "suffix-path": ({"suffix": "../../x"}, "invalid_value", "suffix"),
@@ -26,7 +25,21 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "metadata-value": ({"metadata": {"a": "x" * 513}}, "string_above_max_length", "metadata.a"),
     "metadata-number": ({"metadata": {"a": 1}}, "invalid_type", "metadata.a"),
     "metadata-nul": ({"metadata": {"a": "\0"}}, "invalid_value", "metadata.a"),
-    "integrations": ({"integrations": [{"type": "wandb"}]}, "invalid_value", "integrations"),
+    "integration": (
+        {"integrations": [{"type": "mlflow", "wandb": {"project": "p"}}]},
+        "invalid_value",
+        "integrations[0].type",
+    ),
+    "integration-key": (
+        {"integrations": [{"type": "wandb", "wandb": {"project": "p", "api_key": "x"}}]},
+        "unknown_parameter",
+        "integrations[0].wandb.api_key",
+    ),
+    "integration-bare": (
+        {"integrations": [{"type": "wandb"}]},
+        "missing_required_parameter",
+        "integrations[0].wandb",
+    ),
     "method-dpo": ({"method": {"type": "dpo"}}, "invalid_value", "method.type"),
     "rank-zero": ({"lora": {"rank": 0}}, "integer_below_min_value", "lora.rank"),
     "rank-high": ({"lora": {"rank": 32}}, "integer_above_max_value", "lora.rank"),
@@ -101,7 +114,9 @@ async def test_a_wrong_hyperparameter_is_named(gateway: Gateway, name: str, new:
 @pytest.mark.parametrize(
     ("path", "param"),
     [
-        ("/v1/fine_tuning/jobs?limit=0", "limit"),
+        ("/v1/fine_tuning/jobs?limit=-1", "limit"),
+        ("/v1/fine_tuning/jobs?metadata=x", "metadata"),
+        ("/v1/fine_tuning/jobs?metadata=null&metadata[a]=b", "metadata"),
         ("/v1/fine_tuning/jobs?limit=101", "limit"),
         ("/v1/fine_tuning/jobs?limit=x", "limit"),
         ("/v1/fine_tuning/jobs?after=unknown", "after"),

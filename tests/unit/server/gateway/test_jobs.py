@@ -125,6 +125,51 @@ async def test_jobs_are_found_by_metadata(gateway: Gateway) -> None:
     assert found == [red]
 
 
+async def test_jobs_without_metadata_are_found(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        await create(client, metadata={"team": "c"})
+        bare = await create(client)
+        null = {"metadata": "null"}
+        assert [job.id async for job in client.fine_tuning.jobs.list(extra_query=null)] == [bare]
+
+
+async def test_lists_end_and_unknown_parameters_are_ignored(gateway: Gateway) -> None:
+    async with gateway.http() as http, gateway.openai() as client:
+        made = [await create(client) for _ in range(3)]
+        path = "/v1/fine_tuning/jobs?unknown=1&limit="
+        two = (await http.get(path + "2")).json()
+        rest = (await http.get(f"{path}2&after={two['data'][-1]['id']}")).json()
+        assert (two["has_more"], rest["has_more"]) == (True, False)
+        assert [job["id"] for job in two["data"] + rest["data"]] == made[::-1]
+        none = (await http.get(path + "0")).json()
+        assert (none["data"], none["has_more"]) == ([], True)
+
+
+async def test_what_openais_clients_may_say_of_a_job(gateway: Gateway) -> None:
+    """Settings of a method that was not chosen, an integration, one file for both purposes."""
+    async with gateway.openai() as client:
+        file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+        job = await client.fine_tuning.jobs.create(
+            model="base",
+            training_file=file.id,
+            validation_file=file.id,
+            hyperparameters={"n_epochs": 9},
+            method={
+                "type": "supervised",
+                "dpo": {"hyperparameters": {"beta": "auto"}},
+                "supervised": {"hyperparameters": {"n_epochs": 2}},
+            },
+            integrations=[{"type": "wandb", "wandb": {"project": "p", "tags": ["t"]}}],
+            extra_body={"seed": None, "suffix": None},
+        )
+        assert job.hyperparameters.n_epochs == 2
+        assert job.integrations is not None
+        assert job.integrations[0].wandb.tags == ["t"]
+        events = [event async for event in client.fine_tuning.jobs.list_events(job.id)]
+    warnings = [event.message for event in events if event.level == "warn"]
+    assert ["Integrations" in warnings[0], "validation" in warnings[1]] == [True, True]
+
+
 async def test_checkpoints_pass_the_stock_client(gateway: Gateway) -> None:
     job = a_job()
     JobRecords(gateway.database).add(job)

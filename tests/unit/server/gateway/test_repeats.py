@@ -155,9 +155,12 @@ async def test_another_tenant_may_use_the_same_key(gateway: Gateway) -> None:
 async def test_an_odd_key_is_refused(gateway: Gateway, key: str) -> None:
     async with gateway.http() as http:
         answer = await http.post(
-            "/v1/fine_tuning/jobs", json={}, headers=[(b"Idempotency-Key", key.encode("latin-1"))]
+            "/v1/fine_tuning/jobs",
+            json={"model": "base", "training_file": "file-none"},
+            headers=[(b"Idempotency-Key", key.encode("latin-1"))],
         )
     assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "idempotency-key"
 
 
 @pytest.mark.parametrize("count", ["", "-1", "x", "1" * 99, "\u0661"])

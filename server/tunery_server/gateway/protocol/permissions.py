@@ -1,0 +1,56 @@
+"""``/v1/fine_tuning/checkpoints/{model}/permissions``."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from tunery_server.gateway.protocol.base import Answer, PlainText, Request
+from tunery_server.records.rows import Permission
+
+_ProjectId = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
+
+
+class CreatePermissions(Request):
+    """Which projects, which are tenants here, may use the adapter."""
+
+    project_ids: list[_ProjectId] = Field(min_length=1, max_length=100)
+
+
+class PermissionObject(Answer):
+    """A permission."""
+
+    id: str
+    object: Literal["checkpoint.permission"] = "checkpoint.permission"
+    created_at: int
+    project_id: str
+
+    @classmethod
+    def of(cls, permission: Permission) -> "PermissionObject":
+        """From its record."""
+        return cls(
+            id=permission.id,
+            created_at=int(permission.created_at),
+            project_id=permission.project_id,
+        )
+
+
+class PermissionList(Answer):
+    """A page of permissions."""
+
+    object: Literal["list"] = "list"
+    data: tuple[PermissionObject, ...]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, permissions: Iterable[Permission], *, has_more: bool) -> "PermissionList":
+        """From records."""
+        data = tuple(map(PermissionObject.of, permissions))
+        return cls(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=has_more,
+        )
