@@ -110,8 +110,8 @@ class Receiver:
             self.received.append(await _request(reader))
             await self.respond(writer)
             await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side hung up, or close_all did
         finally:
             self._open.discard(task)
             writer.close()
