@@ -35,6 +35,8 @@ class InferenceRequest:
     stream: bool
     include_usage: bool
     """The client of a stream asked for the closing usage event."""
+    background: bool = False
+    """Nobody waits for the answer: every other request goes first."""
 
 
 class StreamCut(Exception):
@@ -110,7 +112,7 @@ class Relay:
         self, stack: AsyncExitStack, tenant_id: str, request: InferenceRequest
     ) -> tuple[Target, Reply]:
         target = await self._resolver.resolve(tenant_id, request.model)
-        await stack.enter_async_context(self._admission.place())
+        await stack.enter_async_context(self._admission.place(background=request.background))
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
         prompt = await self._plain(request)
