@@ -7,6 +7,8 @@ from tunery_server.ids import new_id
 from tunery_server.records.rows import (
     Adapter,
     ApiKey,
+    Batch,
+    BatchStatus,
     EventType,
     File,
     Job,
@@ -34,6 +36,21 @@ def a_job(**values: Any) -> Job:
         created_at=NOW,
     )
     return replace(job, **values)
+
+
+def a_batch(**values: Any) -> Batch:
+    batch = Batch(
+        id=new_id("batch_"),
+        tenant_id="acme",
+        status=BatchStatus.VALIDATING,
+        endpoint="/v1/chat/completions",
+        input_file="file-input",
+        metadata=None,
+        output_expires_after_s=None,
+        created_at=NOW,
+        expires_at=NOW + 86_400,
+    )
+    return replace(batch, **values)
 
 
 def a_file(**values: Any) -> File:

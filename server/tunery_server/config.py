@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)
     """Requests that may wait for one of those places before the next is refused."""
+    max_batch_concurrency: int = Field(default=8, ge=1)
+    """Lines of batches inside the engine at once; they take what other requests leave free."""
     request_timeout_s: float = Field(default=600.0, gt=0)
     """Longest that one inference request may take."""
     drain_timeout_s: float = Field(default=30.0, gt=0)
@@ -129,7 +131,7 @@ class Settings(BaseSettings):
     max_training_length: int | None = Field(default=None, ge=8)
     """Longest training example in tokens; by default max_model_len."""
     lease_s: float = Field(default=20.0, gt=0)
-    """A worker that is silent for so long has lost its job."""
+    """A worker that is silent for so long has lost its job, and a gateway its batches."""
     max_attempts: int = Field(default=3, ge=1)
     """Workers that a job may lose before it fails."""
 

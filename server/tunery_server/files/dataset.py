@@ -1,19 +1,16 @@
 """The check of a training file: every line, before anything is stored or queued."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import orjson
 from pydantic import ValidationError
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.files.chat_rows import ChatRow
+from tunery_server.files.jsonl import MAX_LINE_BYTES, read_lines
 
-MAX_LINE_BYTES = 2**20
 MAX_LINES = 1_000_000
 _SHOWN = 10
-_READ_BYTES = MAX_LINE_BYTES + len(b"\r\n")
 
 
 def count_examples(path: Path) -> int:
@@ -22,7 +19,7 @@ def count_examples(path: Path) -> int:
     Raises InvalidRequest with the line numbers and reasons of the first ten faults.
     """
     examples, faults = 0, []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if number > MAX_LINES:
             faults.append(f"line {number}: more than {MAX_LINES} lines")
             break
@@ -36,27 +33,6 @@ def count_examples(path: Path) -> int:
     if not examples:
         raise _invalid("the file has no lines")
     return examples
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Lines without their end; blank lines at the very end do not count."""
-    blank = 0
-    with path.open("rb") as file:
-        while line := file.readline(_READ_BYTES):
-            if len(line) == _READ_BYTES:
-                _skip_line(file, line)
-            if not line.strip():
-                blank += 1
-                continue
-            yield from (b"" for _ in range(blank))
-            blank = 0
-            yield line.rstrip(b"\r\n")
-
-
-def _skip_line(file: BinaryIO, piece: bytes) -> None:
-    """Go to the end of a line that is too long, so that the next one has its right number."""
-    while piece and not piece.endswith(b"\n"):
-        piece = file.readline(_READ_BYTES)
 
 
 def _fault(line: bytes) -> str | None:

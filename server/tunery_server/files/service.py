@@ -1,6 +1,6 @@
 """A client's wishes on files."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.files.dataset import count_examples
@@ -8,11 +8,15 @@ from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
 from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending
-from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import File, JobStatus, Page
+from tunery_server.records.rows import File, Page
 
 FINE_TUNE = "fine-tune"
 RESULTS = "fine-tune-results"
+BATCH = "batch"
+BATCH_OUTPUT = "batch_output"
+
+InUse = Callable[[str, str], bool]
+"""Whether something that has not ended reads a file, by its tenant and its id."""
 
 
 class FileService:
@@ -22,13 +26,11 @@ class FileService:
         self,
         *,
         files: FileRecords,
-        jobs: JobRecords,
         store: FileStore,
-        in_use: Collection[JobStatus],
+        in_use: Sequence[InUse],
         clock: Callable[[], float],
     ) -> None:
         self._files = files
-        self._jobs = jobs
         self._store = store
         self._in_use = in_use
         self._clock = clock
@@ -48,9 +50,31 @@ class FileService:
         A repeat of a request (``sending``) gets the file that the first one made, and its own bytes
         are dropped.
         """
+        file = self.store(
+            tenant_id,
+            filename=filename,
+            purpose=purpose,
+            chunks=chunks,
+            expires_after_s=expires_after_s,
+        )
+        return self._registered(file, sending or Sending())
+
+    def store(
+        self,
+        tenant_id: str,
+        *,
+        filename: str,
+        purpose: str,
+        chunks: Iterable[bytes],
+        expires_after_s: int | None = None,
+    ) -> File:
+        """As :meth:`create`, but for the record, without which nobody sees the file.
+
+        For files that have to appear together with something else; :meth:`discard` takes it back.
+        """
         file_id, now = new_id("file-"), self._clock()
         with self._store.incoming(file_id, chunks) as (path, stored):
-            file = File(
+            return File(
                 id=file_id,
                 tenant_id=tenant_id,
                 filename=filename,
@@ -61,7 +85,10 @@ class FileService:
                 expires_at=now + expires_after_s if expires_after_s else None,
                 examples=count_examples(path) if purpose == FINE_TUNE else None,
             )
-        return self._registered(file, sending or Sending())
+
+    def discard(self, file: File) -> None:
+        """Remove the bytes of a file that got no record."""
+        self._store.delete(file.id)
 
     def get(self, tenant_id: str, file_id: str) -> File:
         """The file. Raises NotFound."""
@@ -95,11 +122,11 @@ class FileService:
         return file, self._store.read(file.id)
 
     def delete(self, tenant_id: str, file_id: str) -> None:
-        """Remove a file. Raises InvalidRequest while a job that has not ended reads it."""
+        """Remove a file. Raises InvalidRequest while something that has not ended reads it."""
         file = self.get(tenant_id, file_id)
-        if self._jobs.using_file(tenant_id, file.id, self._in_use):
+        if self._is_in_use(file):
             raise InvalidRequest(
-                "A fine-tuning job that has not ended uses this file.",
+                "A fine-tuning job or a batch that has not ended uses this file.",
                 code="file_in_use",
                 param="file_id",
             )
@@ -118,8 +145,11 @@ class FileService:
         return self.get(file.tenant_id, standing)
 
     def _drop_expired(self) -> None:
-        """Remove what has outlived its time, but for files that an unfinished job reads."""
+        """Remove what has outlived its time, but for files that are still read."""
         for file in self._files.expired(self._clock()):
-            if not self._jobs.using_file(file.tenant_id, file.id, self._in_use):
+            if not self._is_in_use(file):
                 self._files.delete(file.tenant_id, file.id)
                 self._store.delete(file.id)
+
+    def _is_in_use(self, file: File) -> bool:
+        return any(reads(file.tenant_id, file.id) for reads in self._in_use)

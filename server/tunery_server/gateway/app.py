@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,13 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from tunery_adapters.store import AdapterStore
+from tunery_server.batches import transitions as batch_transitions
+from tunery_server.batches.attempt import Bench
+from tunery_server.batches.parts import PartStore
+from tunery_server.batches.publisher import Publisher
+from tunery_server.batches.runner import BatchRunner
+from tunery_server.batches.service import BatchService
+from tunery_server.batches.turns import Turns
 from tunery_server.config import Settings
 from tunery_server.engine.contract import Engine
 from tunery_server.engine.vllm_http import VllmEngine
@@ -19,6 +27,7 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.gateway import error_handlers, openapi
 from tunery_server.gateway.auth import Authenticator
+from tunery_server.gateway.batch_lines import BatchLines
 from tunery_server.gateway.body import BoundedBody
 from tunery_server.gateway.connection import MAX_HEADER_BYTES, Connection
 from tunery_server.gateway.deps import Services, authenticate
@@ -26,6 +35,7 @@ from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.routes import (
+    batches,
     files,
     health,
     inference,
@@ -40,6 +50,7 @@ from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.processes import open_files
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
+from tunery_server.records.batches import BatchRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
@@ -81,7 +92,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
-        async with _sending(settings, database):
+        async with _background(settings, database, services):
             yield
         watching.cancel()
         await vllm.close()
@@ -157,19 +168,29 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=catalogue,
-        files=FileService(
-            files=FileRecords(database),
-            jobs=JobRecords(database),
-            store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
-            in_use=UNFINISHED,
-            clock=time.time,
+        batches=BatchService(
+            batches=BatchRecords(database), files=FileRecords(database), clock=time.time
         ),
+        files=_file_service(settings, database, max_bytes=settings.max_file_bytes),
         jobs=_job_service(settings, database, queue),
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
         relay=_relay(settings, engine, registry, residency),
         webhooks=_webhooks(settings, database),
+    )
+
+
+def _file_service(settings: Settings, database: Database, *, max_bytes: int) -> FileService:
+    jobs, batches = JobRecords(database), BatchRecords(database)
+    return FileService(
+        files=FileRecords(database),
+        store=FileStore(settings.home / "files", max_bytes=max_bytes),
+        in_use=[
+            functools.partial(jobs.using_file, statuses=UNFINISHED),
+            functools.partial(batches.using_file, statuses=batch_transitions.UNFINISHED),
+        ],
+        clock=time.time,
     )
 
 
@@ -200,6 +221,18 @@ def _webhooks(settings: Settings, database: Database) -> WebhookService:
 
 
 @contextlib.asynccontextmanager
+async def _background(
+    settings: Settings, database: Database, services: Services
+) -> AsyncIterator[None]:
+    """What goes on beside the requests."""
+    async with (
+        _sending(settings, database),
+        _running_batches(settings, database, services.relay),
+    ):
+        yield
+
+
+@contextlib.asynccontextmanager
 async def _sending(settings: Settings, database: Database) -> AsyncIterator[None]:
     """Webhooks go out meanwhile, unless they are off."""
     destinations = Destinations.of(settings.webhook_hosts)
@@ -214,6 +247,31 @@ async def _sending(settings: Settings, database: Database) -> AsyncIterator[None
     if sending is not None:
         sending.cancel()
         await asyncio.wait({sending})
+
+
+@contextlib.asynccontextmanager
+async def _running_batches(
+    settings: Settings, database: Database, relay: Relay
+) -> AsyncIterator[None]:
+    """Batches are run meanwhile."""
+    bench = Bench(
+        batches=BatchRecords(database),
+        input_path=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path,
+        parts=PartStore(settings.home / "batches"),
+        # The bound on files is one on uploads: results are as large as the answers are.
+        publisher=Publisher(_file_service(settings, database, max_bytes=sys.maxsize)),
+        ask=BatchLines(relay),
+        turns=Turns(settings.max_batch_concurrency),
+        heavy=asyncio.Semaphore(),
+        clock=time.time,
+        pause=asyncio.sleep,
+        lease_s=settings.lease_s,
+        look_s=min(1.0, settings.lease_s / 4),
+    )
+    running = asyncio.create_task(BatchRunner(bench).run())
+    yield
+    running.cancel()
+    await asyncio.wait({running})
 
 
 def _relay(
@@ -240,6 +298,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(health.public)
     for router in (
         inference.router,
+        batches.router,
         files.router,
         jobs.router,
         permissions.router,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
+from tunery_server.batches.service import BatchService
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
@@ -28,6 +29,7 @@ class Services:
     """Everything that a route may use."""
 
     authenticator: Authenticator
+    batches: BatchService
     catalogue: Catalogue
     engine: Engine
     failed_attempts: FailedAttempts

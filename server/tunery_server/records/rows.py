@@ -24,6 +24,19 @@ HELD = frozenset({JobStatus.RUNNING, JobStatus.PAUSING})
 """States in which a job belongs to one attempt of one worker."""
 
 
+class BatchStatus(StrEnum):
+    """OpenAI's statuses, verbatim."""
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
 class AdapterStatus(StrEnum):
     """Durable state of a version. Whether the engine holds it is the engine's to say."""
 
@@ -118,6 +131,42 @@ class JobCheckpoint:
     model: str
     metrics: dict[str, float]
     created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Many inference requests in one file. A gateway that runs it holds a lease on it."""
+
+    id: str
+    tenant_id: str
+    status: BatchStatus
+    endpoint: str
+    input_file: str
+    metadata: dict[str, str] | None
+    output_expires_after_s: int | None
+    created_at: float
+    expires_at: float
+    attempt: int = 0
+    """Grows with every claim; a write that carries an older one is refused."""
+    leased_until: float = 0.0
+    model: str | None = None
+    """The model that every line names; None when they name several, or before they were read."""
+    in_progress_at: float | None = None
+    finalizing_at: float | None = None
+    completed_at: float | None = None
+    failed_at: float | None = None
+    expired_at: float | None = None
+    cancelling_at: float | None = None
+    cancelled_at: float | None = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    usage: dict[str, int] = field(default_factory=dict)
+    """Sums over the lines: ``input``, ``cached``, ``output``, ``reasoning`` tokens."""
+    errors: tuple[dict[str, Any], ...] = ()
+    """Why the input file cannot be used: ``code``, ``message``, ``param``, ``line``."""
+    output_file: str | None = None
+    error_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

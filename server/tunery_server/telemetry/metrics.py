@@ -40,6 +40,11 @@ ADAPTER_LOAD_DURATION = Histogram(
     buckets=_LATENCY_S,
 )
 JOBS = Gauge("tunery_fine_tuning_jobs", "Fine-tuning jobs by status.", ["status"])
+BATCHES = Gauge("tunery_batches", "Batches by status.", ["status"])
+BATCH_LINES_RUNNING = Gauge("tunery_batch_lines_running", "Lines of batches being answered.")
+BATCH_LINES = Counter(
+    "tunery_batch_lines_total", "Lines of batches that got their result.", ["outcome"]
+)
 WEBHOOKS_PENDING = Gauge("tunery_webhooks_pending", "Webhooks that have not arrived yet.")
 WEBHOOK_ATTEMPTS = Counter(
     "tunery_webhook_attempts_total", "Webhooks sent, by how that ended.", ["outcome"]

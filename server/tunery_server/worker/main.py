@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import time
+from functools import partial
 
 import redis
 
 from tunery_adapters.store import AdapterStore
+from tunery_server.batches import transitions
 from tunery_server.config import Settings
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
@@ -15,6 +17,7 @@ from tunery_server.files.store import FileStore
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
+from tunery_server.records.batches import BatchRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
@@ -64,9 +67,7 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
     bench = Bench(
         jobs=jobs,
         history=history,
-        files=FileService(
-            files=FileRecords(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=time.time
-        ),
+        files=_files(database, store),
         store=store,
         queue=queue,
         publisher=Publisher(
@@ -93,3 +94,16 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
         clock=time.time,
     )
     return Worker(bench, reconciler)
+
+
+def _files(database: Database, store: FileStore) -> FileService:
+    jobs, batches = JobRecords(database), BatchRecords(database)
+    return FileService(
+        files=FileRecords(database),
+        store=store,
+        in_use=[
+            partial(jobs.using_file, statuses=UNFINISHED),
+            partial(batches.using_file, statuses=transitions.UNFINISHED),
+        ],
+        clock=time.time,
+    )

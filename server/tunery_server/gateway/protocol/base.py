@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_DEPTH = 32
 """Levels of objects and arrays in a JSON schema."""
@@ -31,6 +31,12 @@ PlainText = Annotated[
     str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
 ]
 """Text that may become part of a record."""
+
+
+_Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
+_Value = Annotated[PlainText, StringConstraints(max_length=512)]
+Metadata = Annotated[dict[_Key, _Value], Field(max_length=16)]
+"""What a client attaches to an object."""
 
 
 def _shallow(value: dict[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from tunery_adapters.spec import LoraSpec
-from tunery_server.gateway.protocol.base import JsonObject, PlainText, Request
+from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request
 from tunery_server.jobs.request import JobRequest
 
 _Auto = Literal["auto"]
 _Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-_Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
-_Value = Annotated[PlainText, StringConstraints(max_length=512)]
 _Short = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
 _ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
@@ -89,7 +87,7 @@ class CreateJob(Request):
     suffix: _Suffix | None = None
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     integrations: list[Integration] | None = Field(default=None, max_length=5)
-    metadata: dict[_Key, _Value] | None = Field(default=None, max_length=16)
+    metadata: Metadata | None = None
     lora: Lora = Field(default_factory=Lora)
 
     def request(self) -> JobRequest:

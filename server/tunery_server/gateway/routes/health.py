@@ -11,7 +11,7 @@ from tunery_server.errors import EngineUnavailable
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, scoped
-from tunery_server.telemetry.metrics import JOBS, WEBHOOKS_PENDING
+from tunery_server.telemetry.metrics import BATCHES, JOBS, WEBHOOKS_PENDING
 
 public = APIRouter(tags=["health"])
 guarded = APIRouter(tags=["health"])
@@ -36,6 +36,8 @@ async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Us
     """The gateway's metrics and, while it answers, the engine's."""
     for status, count in (await run_in_threadpool(used.jobs.count_by_status)).items():
         JOBS.labels(status).set(count)
+    for status, count in (await run_in_threadpool(used.batches.count_by_status)).items():
+        BATCHES.labels(status).set(count)
     WEBHOOKS_PENDING.set(await run_in_threadpool(used.webhooks.count_pending))
     text = generate_latest()
     if used.residency.ready:

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,8 @@ def clock() -> Clock:
 def service(database: Database, jobs: JobRecords, tmp_path: Path, clock: Clock) -> FileService:
     return FileService(
         files=FileRecords(database),
-        jobs=jobs,
         store=FileStore(tmp_path / "files", max_bytes=10_000),
-        in_use=UNFINISHED,
+        in_use=[partial(jobs.using_file, statuses=UNFINISHED)],
         clock=clock,
     )
 

@@ -56,9 +56,7 @@ def bench(
 ) -> Bench:
     monkeypatch.setattr(attempt, "WATCH_S", 0.01)
     store = FileStore(tmp_path / "files", max_bytes=10_000)
-    files = FileService(
-        files=FileRecords(database), jobs=jobs, store=store, in_use=UNFINISHED, clock=clock
-    )
+    files = FileService(files=FileRecords(database), store=store, in_use=[], clock=clock)
     return Bench(
         jobs=jobs,
         history=history,
