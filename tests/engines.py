@@ -146,17 +146,23 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 def answer(path: str, body: dict[str, Any]) -> list[bytes]:
     """vLLM's answer to ``body``: one JSON object in two pieces, or the events of a stream."""
+    if path == "/tokenize":
+        return [orjson.dumps({"count": 5, "max_model_len": 2048, "tokens": [1, 2, 3, 4, 5]})]
     chat = path.endswith("/chat/completions")
     if not body.get("stream"):
         choices = [_chat_choice("message", "Hi!", "stop") if chat else _choice("Hi!", "stop")]
+        if body.get("tool_choice") == "required":
+            choices = [_called(body["tools"][0]["function"]["name"])]
         whole = orjson.dumps(_completion(chat, body["model"], choices, usage=USAGE))
         return [whole[:20], whole[20:]]
     make = (lambda text, end: _chat_choice("delta", text, end)) if chat else _choice
+    options = body.get("stream_options") or {}
+    counts = {"usage": USAGE} if options.get("continuous_usage_stats") else {}
     chunks = [
-        _completion(chat, body["model"], [make(text, end)], chunk=True)
+        _completion(chat, body["model"], [make(text, end)], chunk=True, **counts)
         for text, end in [("Hi", None), ("!", "stop")]
     ]
-    if (body.get("stream_options") or {}).get("include_usage"):
+    if options.get("include_usage"):
         chunks.append(_completion(chat, body["model"], [], chunk=True, usage=USAGE))
     return [*(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
 
@@ -171,6 +177,12 @@ def _completion(
 def _chat_choice(part: str, text: str, end: str | None) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     return {"index": 0, part: message, "logprobs": None, "finish_reason": end}
+
+
+def _called(name: str) -> dict[str, Any]:
+    call = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
 
 
 def _choice(text: str, end: str | None) -> dict[str, Any]:

@@ -40,8 +40,10 @@ from tunery_server.gateway.routes import (
     health,
     inference,
     jobs,
+    messages,
     models,
     permissions,
+    responses,
     webhooks,
 )
 from tunery_server.jobs.intake import Intake
@@ -299,6 +301,8 @@ def _add_routes(app: FastAPI) -> None:
     for router in (
         inference.router,
         batches.router,
+        responses.router,
+        messages.router,
         files.router,
         jobs.router,
         permissions.router,

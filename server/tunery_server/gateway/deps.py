@@ -13,6 +13,7 @@ from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
 from tunery_server.gateway.auth import Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
+from tunery_server.gateway.wire import Wire, wire_of
 from tunery_server.jobs.service import JobService
 from tunery_server.records.idempotency import Sending
 from tunery_server.serving.catalogue import Catalogue
@@ -47,6 +48,14 @@ def services(request: Request) -> Services:
     return composed
 
 
+def credentials(request: Request) -> list[str]:
+    """The Authorization headers; on Anthropic's wire its own header, too, in the same form."""
+    given = request.headers.getlist("authorization")
+    if wire_of(request.scope) is Wire.ANTHROPIC:
+        given += [f"Bearer {key}" for key in request.headers.getlist("x-api-key")]
+    return given
+
+
 async def authenticate(request: Request) -> Principal:
     """The caller; every router but the health checks depends on it.
 
@@ -55,9 +64,7 @@ async def authenticate(request: Request) -> Principal:
     if not hasattr(request.state, "principal"):
         used = services(request)
         try:
-            request.state.principal = await used.authenticator.principal(
-                request.headers.getlist("authorization")
-            )
+            request.state.principal = await used.authenticator.principal(credentials(request))
         except Unauthenticated:
             used.failed_attempts.add(request.client.host if request.client else "")
             raise

@@ -1,10 +1,14 @@
-"""The only place that writes an error body: ``{"error": {message, type, param, code}}``."""
+"""The only place that writes an error body: ``{"error": {message, type, param, code}}``.
+
+Under /v1/messages it is Anthropic's: ``{"type": "error", "error": {type, message}, request_id}``.
+"""
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -29,6 +33,8 @@ from tunery_server.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from tunery_server.gateway.not_offered import why_not_offered
+from tunery_server.gateway.wire import Wire, current_wire
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -59,6 +65,19 @@ _TYPES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable_error",
 }
 
+_ANTHROPIC_TYPES = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.NOT_FOUND: "not_found_error",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "api_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
+}
+
+_PROMPTS = {"/v1/completions": "prompt", "/v1/responses": "input"}
+"""By path, the field that holds the prompt, where it is not ``messages``."""
+
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
@@ -76,13 +95,15 @@ def error_body(
     message: str, *, status: HTTPStatus, code: str | None = None, param: str | None = None
 ) -> bytes:
     """The body as ASCII JSON, whatever characters the client sent."""
+    if current_wire() is Wire.ANTHROPIC:
+        return _ascii(_anthropic_error(message, status))
     error = {
         "message": message,
         "type": _TYPES.get(status, "invalid_request_error"),
         "param": param,
         "code": code,
     }
-    return json.dumps({"error": error}, separators=(",", ":")).encode("ascii")
+    return _ascii({"error": error})
 
 
 def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:
@@ -116,12 +137,47 @@ def response_to_bug(error: Exception) -> Response:
 
 def event_of(error: Exception) -> bytes:
     """The last event of a stream that failed after its status was sent."""
-    body = body_of(error)[1] if isinstance(error, TuneryError) else _internal()
-    return b"data: " + body + b"\n\n"
+    return b"data: " + _body_of_any(error) + b"\n\n"
 
 
-def _translated(error: TuneryError) -> TuneryError:
-    """The engine's own refusals, in our words where we know what they mean."""
+def named_event_of(error: Exception) -> bytes:
+    """The same in a stream whose events have names."""
+    return b"event: error\n" + event_of(error)
+
+
+def response_event_of(error: Exception, sequence_number: int) -> bytes:
+    """The same in a stream of /v1/responses: OpenAI's ``error`` event.
+
+    It says everything once more under ``error``, by which the stock client knows to raise.
+    """
+    said = json.loads(_body_of_any(error))
+    fields = {name: said["error"][name] for name in ("code", "message", "param")}
+    event = {"type": "error", "sequence_number": sequence_number, **fields, **said}
+    return b"event: error\ndata: " + _ascii(event) + b"\n\n"
+
+
+def _body_of_any(error: Exception) -> bytes:
+    return body_of(error)[1] if isinstance(error, TuneryError) else _internal()
+
+
+def _anthropic_error(message: str, status: HTTPStatus) -> dict[str, Any]:
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": message},
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+
+
+def _ascii(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def _translated(error: TuneryError, prompt: str = "messages") -> TuneryError:
+    """The engine's own refusals, in our words where we know what they mean.
+
+    ``prompt`` is the field that holds the prompt.
+    """
     if not isinstance(error, EngineRefused):
         return error
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -130,7 +186,7 @@ def _translated(error: TuneryError) -> TuneryError:
         return InvalidRequest(
             "The prompt and the tokens asked for do not fit into the model's context.",
             code="context_length_exceeded",
-            param="messages",
+            param=prompt,
         )
     return InvalidRequest(
         f"The model cannot run this request: {error.message[:300]}", param=error.param
@@ -139,13 +195,16 @@ def _translated(error: TuneryError) -> TuneryError:
 
 async def _on_tunery_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TuneryError)  # noqa: S101 - registered for this class
-    return response_to(error)
+    return response_to(_translated(error, _PROMPTS.get(request.scope["path"], "messages")))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     status = HTTPStatus(error.status_code)
-    body = error_body(f"{status.phrase}.", status=status, code=_CODES.get(status))
+    message = f"{status.phrase}."
+    if status is HTTPStatus.NOT_FOUND:
+        message = why_not_offered(request.scope["path"]) or message
+    body = error_body(message, status=status, code=_CODES.get(status))
     return _response(status, body, dict(error.headers or {}))
 
 

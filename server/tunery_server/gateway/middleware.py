@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunery_server.gateway.disconnect import ClientGone
 from tunery_server.gateway.error_handlers import response_to_bug
+from tunery_server.gateway.wire import Wire, speaking, wire_of
 from tunery_server.telemetry import metrics
 from tunery_server.telemetry.logging import get_logger
 
@@ -39,16 +40,19 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started, status = self._timer(), _CLIENT_GONE
-        request_id = _request_id(Headers(scope=scope))
+        request_id, wire = _request_id(Headers(scope=scope)), wire_of(scope)
 
         async def observing_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if wire is Wire.ANTHROPIC:
+                    headers["request-id"] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), speaking(wire):
             try:
                 await self._app(scope, receive, observing_send)
             except (ClientGone, ClientDisconnect):

@@ -24,11 +24,17 @@ from tunery_server.gateway.protocol.errors import ErrorAnswer
 
 Schema = dict[str, Any]
 
-ERRORS: dict[int | str, Schema] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request has to be changed first."},
-    "5XX": {"model": ErrorAnswer, "description": "The request is fine; try again later."},
-}
-"""What every route may answer besides its own answer."""
+
+def errors(model: type[BaseModel]) -> dict[int | str, Schema]:
+    """What a route may answer besides its own answer, in the shape of its wire."""
+    return {
+        "4XX": {"model": model, "description": "The request has to be changed first."},
+        "5XX": {"model": model, "description": "The request is fine; try again later."},
+    }
+
+
+ERRORS = errors(ErrorAnswer)
+"""What every route may answer unless it says otherwise."""
 
 EVENTS: dict[int | str, Schema] = {
     200: {
@@ -40,6 +46,12 @@ EVENTS: dict[int | str, Schema] = {
     }
 }
 """The answer of a route that can stream."""
+
+
+def answer_or_events(model: type[BaseModel]) -> dict[int | str, Schema]:
+    """The answer of a route that sends ``model``, or with ``stream`` the events that lead to it."""
+    return {200: {"model": model, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
 
 _REFERENCE = "#/components/schemas/{model}"
 _BEARER = {"type": "http", "scheme": "bearer", "description": "An API key."}

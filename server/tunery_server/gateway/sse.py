@@ -1,6 +1,6 @@
 """Server-sent events towards the client."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,17 +16,23 @@ log = get_logger(__name__)
 
 
 class EventStream(Response):
-    """Sends events as they come, and always ends with ``[DONE]`` or an ``error`` event.
+    """Sends events as they come, and always ends with the wire's last event or an ``error`` event.
 
     A client that goes away ends the source at once, which aborts the request in the engine.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        error_event: Callable[[Exception], bytes],
+    ) -> None:
         super().__init__()
         self._first = first
         self._rest = rest
+        self._error_event = error_event
         del self.headers["content-length"]
         self.headers["cache-control"] = "no-cache"
         self.headers["x-accel-buffering"] = "no"
@@ -47,16 +53,21 @@ class EventStream(Response):
                 await _send(send, events)
         except (TuneryError, StreamCut) as error:
             cut = EngineUnavailable("The engine went away during the answer.")
-            await _send(send, event_of(cut if isinstance(error, StreamCut) else error))
+            await _send(send, self._error_event(cut if isinstance(error, StreamCut) else error))
         except Exception as error:
             log.error("unhandled error in a stream", error=type(error).__name__, exc_info=error)
-            await _send(send, event_of(error))
+            await _send(send, self._error_event(error))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def event_stream(request: Request, source: AsyncGenerator[bytes, None]) -> Response:
+async def event_stream(
+    request: Request,
+    source: AsyncGenerator[bytes, None],
+    error_event: Callable[[Exception], bytes] = event_of,
+) -> Response:
     """The answer to a streaming request, once its first events are there.
 
+    ``error_event`` says what goes wrong later.
     Errors before that are raised, so that they become a status and a JSON body.
     """
     try:
@@ -66,7 +77,7 @@ async def event_stream(request: Request, source: AsyncGenerator[bytes, None]) ->
         if isinstance(error, StreamCut):
             raise EngineUnavailable("The engine went away before the answer.") from error
         raise
-    return EventStream(first, source)
+    return EventStream(first, source, error_event)
 
 
 async def _send(send: Send, events: bytes) -> None:

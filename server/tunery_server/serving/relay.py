@@ -118,7 +118,7 @@ class Relay:
         prompt = await self._plain(request)
         body = {**prompt, "model": target.name, "cache_salt": self._salt(tenant_id)}
         if request.stream:
-            body["stream_options"] = {"include_usage": True}
+            body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
         return target, await stack.enter_async_context(forwarded)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tunery_server.gateway.protocol.base import JsonObject, Request
+from tunery_server.gateway.protocol.base import Answer, JsonObject, Request
 from tunery_server.gateway.protocol.sampling import MAX_TOP_LOGPROBS, Ignored, Sampling
 
 _NAME = r"^[a-zA-Z0-9_.-]{1,64}$"
@@ -152,3 +152,13 @@ class ChatRequest(Sampling, Ignored):
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options needs stream to be true")
         return self
+
+
+class NoChats(Answer):
+    """A page of the chat completions that are stored: there is none."""
+
+    object: Literal["list"] = "list"
+    data: tuple[()] = ()
+    first_id: None = None
+    last_id: None = None
+    has_more: Literal[False] = False

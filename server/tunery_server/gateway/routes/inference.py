@@ -1,15 +1,15 @@
 """``/v1/chat/completions`` and ``/v1/completions``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import INFERENCE, Principal
-from tunery_server.gateway.deps import Used, scoped
+from tunery_server.gateway.deps import After, Used, scoped
 from tunery_server.gateway.disconnect import until_gone
 from tunery_server.gateway.parsing import json_body
-from tunery_server.gateway.protocol.chat import ChatRequest
+from tunery_server.gateway.protocol.chat import ChatRequest, NoChats
 from tunery_server.gateway.protocol.completions import CompletionRequest
 from tunery_server.gateway.protocol.sampling import engine_body
 from tunery_server.gateway.sse import event_stream
@@ -26,6 +26,17 @@ CompletionBody = Annotated[CompletionRequest, Depends(json_body(CompletionReques
 async def chat(request: Request, caller: Caller, body: ChatBody, used: Used) -> Response:
     """Answer a conversation, whole or as a stream."""
     return await _answer(request, caller, body, used.relay, "/v1/chat/completions")
+
+
+@router.get("/chat/completions")
+async def list_chats(
+    caller: Caller,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "asc",
+) -> NoChats:
+    """The stored chat completions: none, for none is stored."""
+    return NoChats()
 
 
 @router.post("/completions", responses=openapi.EVENTS)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx2
+from anthropic import AsyncAnthropic
 from fastapi import FastAPI
 from openai import AsyncOpenAI
 
@@ -47,6 +48,18 @@ class Gateway:
             api_key=key or self.key,
             max_retries=0,
             http_client=self.http(key),
+            _strict_response_validation=True,
+        )
+
+    def anthropic(self, key: str | None = None) -> AsyncAnthropic:
+        """Anthropic's stock client, which sends its key in a header of its own."""
+        http = self.http()
+        del http.headers["authorization"]
+        return AsyncAnthropic(
+            base_url="http://tunery",
+            api_key=key or self.key,
+            max_retries=0,
+            http_client=http,
             _strict_response_validation=True,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import pytest
@@ -18,13 +19,21 @@ BODY = {"model": "base", "messages": [{"role": "user", "content": "hi"}]}
 class Client:
     """One connection, seen from the server: sends a body, and hangs up when it is told to."""
 
-    def __init__(self, gateway: Gateway, *, stream: bool) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        stream: bool,
+        path: str = "/v1/chat/completions",
+        body: dict[str, Any] = BODY,
+    ) -> None:
         self.hang_up = asyncio.Event()
         self.received = bytearray()
         self.status: int | None = None
         self.heard = asyncio.Event()
         self._gateway = gateway
-        self._body: bytes | None = orjson.dumps({**BODY, "stream": stream})
+        self._path = path
+        self._body: bytes | None = orjson.dumps({**body, "stream": stream})
 
     async def ask(self) -> None:
         scope: Scope = {
@@ -33,8 +42,8 @@ class Client:
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": "/v1/chat/completions",
-            "raw_path": b"/v1/chat/completions",
+            "path": self._path,
+            "raw_path": self._path.encode(),
             "query_string": b"",
             "root_path": "",
             "headers": [

@@ -165,7 +165,7 @@ class TestOtherProtocols:
         ]
         answer = await edge.send(edge.request("GET", "/v1/realtime?model=base", *upgrade))
         assert (answer.status, answer.code) == (404, "not_found")
-        answer = await edge.send(edge.request("GET", "/v1/chat/completions", *upgrade))
+        answer = await edge.send(edge.request("GET", "/v1/completions", *upgrade))
         assert (answer.status, answer.code) == (405, "method_not_allowed")
 
 
