@@ -71,16 +71,33 @@ def test_a_request_without_any_sign_is_new(send: Send) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sending", "kept_s"), [(KEYED, KEPT_S), (SECOND, REPEATED_WITHIN_S)], ids=["key", "count"]
+    ("first", "repeat", "kept_s"),
+    [(KEYED, KEYED, KEPT_S), (FIRST, SECOND, REPEATED_WITHIN_S)],
+    ids=["key", "count"],
 )
 def test_a_repeat_has_to_come_in_time(
-    database: Database, send: Send, sending: Sending, kept_s: float
+    database: Database, send: Send, first: Sending, repeat: Sending, kept_s: float
 ) -> None:
-    first = send(KEYED if sending is KEYED else FIRST)
-    assert send(sending, now=NOW + kept_s - 1) == first
-    assert send(sending, now=NOW + kept_s) != first
+    soon, late = send(first, "soon"), send(first, "late", tenant_id="other")
+    assert send(repeat, "soon", now=NOW + kept_s - 1) == soon
+    assert send(repeat, "late", tenant_id="other", now=NOW + kept_s) != late
+
+
+def test_each_try_may_wait_as_long_as_the_client_does(send: Send) -> None:
+    waited_s = 605.0
+    tries = [
+        send(sending, now=NOW + number * waited_s)
+        for number, sending in enumerate((FIRST, SECOND, THIRD))
+    ]
+    assert len(set(tries)) == 1
+
+
+def test_what_has_expired_is_swept(database: Database, send: Send) -> None:
+    for number in range(3):
+        send(Sending(f"k{number}"))
+    send(FIRST, now=NOW + KEPT_S)
     with database.reading() as connection:
-        assert len(connection.execute(select(rows)).all()) == 1, "what has expired is swept"
+        assert [row.retry_counts for row in connection.execute(select(rows))] == [[0]]
 
 
 def test_a_key_stands_for_one_body(send: Send) -> None:

@@ -6,8 +6,8 @@ same transaction as that object, and a primary key keeps two transactions from m
 * A request with an ``Idempotency-Key`` is known by that key for a day. Another body under the same
   key is refused.
 * The ``openai`` client sends no key, but counts its tries in ``x-stainless-retry-count``. One
-  request never sends the same count twice. So, of two equal bodies within ten minutes, a count that
-  was not seen yet is a repeat, and one that was seen is a new request.
+  request never sends the same count twice. So, of two equal bodies within eleven minutes, a count
+  that was not seen yet is a repeat, and one that was seen is a new request.
 * A request with neither is new.
 """
 
@@ -26,8 +26,11 @@ from tunery_server.records.tables import idempotency
 
 KEPT_S = 86_400.0
 """How long an Idempotency-Key is known."""
-REPEATED_WITHIN_S = 600.0
-"""How long after a request without a key another try of it may come."""
+REPEATED_WITHIN_S = 660.0
+"""How long after one try of a request without a key the next one may come.
+
+The client waits ten minutes for an answer before it tries again.
+"""
 
 _ROUNDS = 5
 
@@ -141,7 +144,8 @@ def _made_by(
         if submission.retry_count not in row.retry_counts:
             seen = [*row.retry_counts, submission.retry_count]
             this = (*_same(submission), idempotency.c.ordinal == row.ordinal)
-            connection.execute(update(idempotency).where(*this).values(retry_counts=seen))
+            values = {"retry_counts": seen, "expires_at": submission.expires_at}
+            connection.execute(update(idempotency).where(*this).values(values))
             return str(row.object_id)
     return None
 
