@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     """Largest body of a request that is no upload."""
     max_file_bytes: int = Field(default=512 * 2**20, ge=1024)
     """Largest uploaded file."""
+    max_files_per_tenant: int = Field(default=10_000, ge=1)
+    """Files that a tenant may keep, pending uploads included."""
+    max_file_bytes_per_tenant: int = Field(default=100 * 2**30, ge=1024)
+    """Bytes of files that a tenant may keep, pending uploads included."""
+    max_pending_uploads: int = Field(default=64, ge=1)
+    """Uploads in parts that a tenant may have begun and not ended."""
     max_concurrent_requests: int = Field(default=64, ge=1)
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)

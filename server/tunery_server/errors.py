@@ -14,6 +14,7 @@
     │   ├── TooLarge
     │   ├── HeadersTooLarge
     │   ├── RequestTimeout
+    │   ├── QuotaExceeded
     │   └── UnsupportedMediaType
     ├── TryAgainLater          the request is fine, the server cannot do it now
     │   ├── Overloaded
@@ -100,6 +101,12 @@ class RequestTimeout(RequestError):
     """The client did not send the rest of its request in time."""
 
     code = "request_timeout"
+
+
+class QuotaExceeded(RequestError):
+    """The tenant has as much as it may have; waiting does not help."""
+
+    code = "insufficient_quota"
 
 
 class UnsupportedMediaType(RequestError):

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tunery_server.errors import InvalidRequest, NotFound
-from tunery_server.files.dataset import count_examples
-from tunery_server.files.store import FileStore
-from tunery_server.ids import new_id
+from tunery_server.files.arrival import NewFile, arrived
+from tunery_server.files.store import FileStore, Incoming
+from tunery_server.files.sweeper import orphans
 from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending
+from tunery_server.records.quota import Quota
 from tunery_server.records.rows import File, Page
 
-FINE_TUNE = "fine-tune"
 RESULTS = "fine-tune-results"
 BATCH = "batch"
 BATCH_OUTPUT = "batch_output"
 
 InUse = Callable[[str, str], bool]
 """Whether something that has not ended reads a file, by its tenant and its id."""
+
+Register = Callable[[File], str]
+"""Writes a file's record; returns the id of the file that stands, when that is another one."""
 
 
 class FileService:
@@ -28,11 +31,13 @@ class FileService:
         files: FileRecords,
         store: FileStore,
         in_use: Sequence[InUse],
+        quota: Quota | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._files = files
         self._store = store
         self._in_use = in_use
+        self._quota = quota
         self._clock = clock
 
     def create(
@@ -43,13 +48,8 @@ class FileService:
         purpose: str,
         chunks: Iterable[bytes],
         expires_after_s: int | None = None,
-        sending: Sending | None = None,
     ) -> File:
-        """Store a file; a dataset is checked first and refused whole when a line is wrong.
-
-        A repeat of a request (``sending``) gets the file that the first one made, and its own bytes
-        are dropped.
-        """
+        """Store a file that the server itself made; no quota stands against it."""
         file = self.store(
             tenant_id,
             filename=filename,
@@ -57,7 +57,8 @@ class FileService:
             chunks=chunks,
             expires_after_s=expires_after_s,
         )
-        return self._registered(file, sending or Sending())
+        self._registered(file, self._files.add)
+        return file
 
     def store(
         self,
@@ -72,31 +73,65 @@ class FileService:
 
         For files that have to appear together with something else; :meth:`discard` takes it back.
         """
-        file_id, now = new_id("file-"), self._clock()
-        with self._store.incoming(file_id, chunks) as (path, stored):
-            return File(
-                id=file_id,
-                tenant_id=tenant_id,
-                filename=filename,
-                purpose=purpose,
-                bytes=stored.bytes,
-                sha256=stored.sha256,
-                created_at=now,
-                expires_at=now + expires_after_s if expires_after_s else None,
-                examples=count_examples(path) if purpose == FINE_TUNE else None,
-            )
+        new = NewFile(
+            tenant_id=tenant_id, filename=filename, purpose=purpose, expires_after_s=expires_after_s
+        )
+        with self._store.incoming() as incoming:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return arrived(incoming, new, now=self._clock())
 
     def discard(self, file: File) -> None:
         """Remove the bytes of a file that got no record."""
         self._store.delete(file.id)
 
+    def incoming(self, tenant_id: str) -> Incoming:
+        """Where a client's upload goes while it comes. Raises QuotaExceeded when there is no room.
+
+        Whether there is room for its bytes is known when they are all there.
+        """
+        if self._quota is not None:
+            self._drop_expired()
+            self._files.require_room(tenant_id, self._quota)
+        return self._store.incoming()
+
+    def receive(self, incoming: Incoming, new: NewFile, sending: Sending | None = None) -> File:
+        """Store an upload that has come whole.
+
+        A repeat of a request (``sending``) gets the file that the first one made, and its own bytes
+        are dropped. Raises QuotaExceeded and what :meth:`admit` raises.
+        """
+
+        def register(file: File) -> str:
+            content = [file.sha256, file.filename, file.purpose, new.expires_after_s]
+            submission = (sending or Sending()).of(
+                "files", content, tenant_id=file.tenant_id, now=file.created_at
+            )
+            return self._files.add(file, submission, self._quota)
+
+        return self.admit(incoming, new, register)
+
+    def admit(self, incoming: Incoming, new: NewFile, register: Register) -> File:
+        """Check what came, put it in its place, and let ``register`` write its record.
+
+        A dataset is refused whole when a line is wrong. Raises InvalidRequest, StorageFull, and
+        what ``register`` raises.
+        """
+        file = arrived(incoming, new, now=self._clock())
+        standing = self._registered(file, register)
+        return file if standing == file.id else self.get(new.tenant_id, standing)
+
     def get(self, tenant_id: str, file_id: str) -> File:
         """The file. Raises NotFound."""
-        self._drop_expired()
-        file = self._files.get(tenant_id, file_id)
+        file = self.find(tenant_id, file_id)
         if file is None:
-            raise NotFound(f"No file with id {file_id!r}.", param="file_id")
+            raise _absent(file_id)
         return file
+
+    def find(self, tenant_id: str, file_id: str) -> File | None:
+        """The file, or None when this tenant has none with that id."""
+        self._drop_expired()
+        return self._files.get(tenant_id, file_id)
 
     def list(
         self,
@@ -117,9 +152,12 @@ class FileService:
         return page
 
     def content(self, tenant_id: str, file_id: str) -> tuple[File, Iterator[bytes]]:
-        """The file and its bytes in pieces."""
+        """The file and its bytes in pieces, which a deletion meanwhile does not cut short."""
         file = self.get(tenant_id, file_id)
-        return file, self._store.read(file.id)
+        try:
+            return file, self._store.read(file.id)
+        except FileNotFoundError:  # deleted between the look and the opening
+            raise _absent(file_id) from None
 
     def delete(self, tenant_id: str, file_id: str) -> None:
         """Remove a file. Raises InvalidRequest while something that has not ended reads it."""
@@ -133,16 +171,22 @@ class FileService:
         self._files.delete(tenant_id, file.id)
         self._store.delete(file.id)
 
-    def _registered(self, file: File, sending: Sending) -> File:
+    def sweep(self) -> None:
+        """Remove what has expired, and bytes that no record names."""
         self._drop_expired()
-        kept_s = file.expires_at and round(file.expires_at - file.created_at)
-        content = [file.sha256, file.filename, file.purpose, kept_s]
-        submission = sending.of("files", content, tenant_id=file.tenant_id, now=file.created_at)
-        standing = self._files.add(file, submission)
-        if standing == file.id:
-            return file
-        self._store.delete(file.id)
-        return self.get(file.tenant_id, standing)
+        for name in orphans(self._store, self._files.known, self._clock()):
+            self._store.delete(name)
+
+    def _registered(self, file: File, register: Register) -> str:
+        """Bytes whose record was not written do not stay."""
+        standing = None
+        try:
+            self._drop_expired()
+            standing = register(file)
+        finally:
+            if standing != file.id:
+                self.discard(file)
+        return standing
 
     def _drop_expired(self) -> None:
         """Remove what has outlived its time, but for files that are still read."""
@@ -153,3 +197,7 @@ class FileService:
 
     def _is_in_use(self, file: File) -> bool:
         return any(reads(file.tenant_id, file.id) for reads in self._in_use)
+
+
+def _absent(file_id: str) -> NotFound:
+    return NotFound(f"No file with id {file_id!r}.", param="file_id")

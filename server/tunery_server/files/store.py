@@ -1,14 +1,18 @@
 """The bytes of files, in one folder, under names that the server makes."""
 
+import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tunery_server.errors import StorageFull, TooLarge
+from tunery_server.ids import new_id
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,55 @@ class Stored:
     sha256: str
 
 
+class Incoming:
+    """A file on its way in, under a temporary name. Blocking; one thread at a time.
+
+    Leaving its context removes it unless it was kept. Raises StorageFull when the disk is.
+    """
+
+    def __init__(self, file: BinaryIO, *, max_bytes: int) -> None:
+        self.path = Path(file.name)
+        self._file = file
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> "Incoming":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def write(self, chunk: bytes) -> None:
+        """Append. Raises TooLarge, before anything beyond the limit is written."""
+        self._bytes += len(chunk)
+        if self._bytes > self._max_bytes:
+            raise TooLarge(f"More than the {self._max_bytes} bytes that are allowed.")
+        with _told_when_full():
+            self._file.write(chunk)
+        self._digest.update(chunk)
+
+    def seal(self) -> Stored:
+        """Nothing more comes: bring it to the disk and say what it is."""
+        with _told_when_full():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return Stored(self._bytes, self._digest.hexdigest())
+
+    def keep(self, name: str) -> None:
+        """Give a sealed file its name in the folder, in place of one that has it."""
+        with _told_when_full():
+            self.path.replace(self.path.with_name(name))
+            _sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove it; does nothing to one that was kept."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
 class FileStore:
     """A folder of immutable files. A file is complete or not there."""
 
@@ -27,54 +80,53 @@ class FileStore:
         self._max_bytes = max_bytes
 
     def path(self, file_id: str) -> Path:
-        """Where a file lies; it exists once :meth:`keep` has returned."""
+        """Where a file lies; it exists once it was kept under that name."""
         return self._root / file_id
 
-    @contextmanager
-    def incoming(self, file_id: str, chunks: Iterable[bytes]) -> Iterator[tuple[Path, Stored]]:
-        """Write ``chunks`` to a temporary file and hand it over for a look.
-
-        Leaving normally puts the file in its place; an exception removes it. Raises TooLarge past
-        the limit and StorageFull when the disk is.
-        """
-        self._root.mkdir(parents=True, exist_ok=True)
-        temporary = self._root / f".{file_id}.incoming"
-        try:
-            stored = self._write(temporary, chunks)
-            yield temporary, stored
-            temporary.replace(self.path(file_id))
-            _sync_folder(self._root)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StorageFull("There is no room left for this file.") from error
-            raise
-        finally:
-            temporary.unlink(missing_ok=True)
+    def incoming(self) -> Incoming:
+        """A new file of at most ``max_bytes``."""
+        with _told_when_full():
+            self._root.mkdir(parents=True, exist_ok=True)
+            file = (self._root / f".{new_id('')}.incoming").open("wb")
+        return Incoming(file, max_bytes=self._max_bytes)
 
     def read(self, file_id: str, chunk_bytes: int = 2**18) -> Iterator[bytes]:
-        """The file in pieces."""
-        with self.path(file_id).open("rb") as file:
-            while chunk := file.read(chunk_bytes):
-                yield chunk
+        """The file in pieces; deleting it meanwhile does no harm. Raises FileNotFoundError."""
+        return _pieces(self.path(file_id).open("rb"), chunk_bytes)
 
     def delete(self, file_id: str) -> None:
         """Remove a file; does nothing when it is gone."""
         self.path(file_id).unlink(missing_ok=True)
 
-    def _write(self, path: Path, chunks: Iterable[bytes]) -> Stored:
-        digest, size = hashlib.sha256(), 0
-        with path.open("wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise TooLarge(
-                        f"The file is larger than {self._max_bytes} bytes.", param="file"
-                    )
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        return Stored(size, digest.hexdigest())
+    def untouched_since(self, moment: float) -> tuple[str, ...]:
+        """Names in the folder, temporary ones, too, last written to before a Unix time."""
+        if not self._root.is_dir():
+            return ()
+        with os.scandir(self._root) as entries:
+            return tuple(entry.name for entry in entries if _written_at(entry) < moment)
+
+
+def _pieces(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(chunk_bytes):
+            yield chunk
+
+
+def _written_at(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+@contextlib.contextmanager
+def _told_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("There is no room left for this file.") from error
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ from tunery_server.engine.contract import Engine
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
+from tunery_server.files.sweeper import Sweeper
+from tunery_server.files.uploads import UploadService
 from tunery_server.gateway import error_handlers, openapi
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.batch_lines import BatchLines
@@ -34,6 +37,7 @@ from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
+from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.routes import (
     batches,
     files,
@@ -44,6 +48,7 @@ from tunery_server.gateway.routes import (
     models,
     permissions,
     responses,
+    uploads,
     webhooks,
 )
 from tunery_server.jobs.intake import Intake
@@ -60,6 +65,8 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
+from tunery_server.records.quota import Quota
+from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
@@ -75,7 +82,7 @@ from tunery_server.webhooks.poster import Poster
 from tunery_server.webhooks.sender import Sender
 from tunery_server.webhooks.service import WebhookService
 
-_FORM_OVERHEAD_BYTES = 2**16
+_UPLOAD_PATHS = re.compile(r"/v1/(files|uploads/[^/]+/parts)")
 _KEEP_ALIVE_S = 20
 """Longer than clients keep an idle connection (httpx: 5 s): one of the two has to be first."""
 
@@ -116,8 +123,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_middleware(
         BoundedBody,
         max_bytes=settings.max_body_bytes,
-        upload_path=files.router.prefix,
-        max_upload_bytes=settings.max_file_bytes + _FORM_OVERHEAD_BYTES,
+        upload_paths=_UPLOAD_PATHS,
+        max_upload_bytes=settings.max_file_bytes + MAX_OVERHEAD_BYTES,
         stall_timeout_s=settings.stall_timeout_s,
     )
     app.add_middleware(Observed)
@@ -156,6 +163,7 @@ def http_options(settings: Settings) -> dict[str, Any]:
 
 def _services(settings: Settings, database: Database, engine: Engine) -> Services:
     registry = AdapterRecords(database)
+    file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
     catalogue = Catalogue(
@@ -173,12 +181,13 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         batches=BatchService(
             batches=BatchRecords(database), files=FileRecords(database), clock=time.time
         ),
-        files=_file_service(settings, database, max_bytes=settings.max_file_bytes),
+        files=file_service,
         jobs=_job_service(settings, database, queue),
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
         relay=_relay(settings, engine, registry, residency),
+        uploads=_upload_service(settings, database, file_service),
         webhooks=_webhooks(settings, database),
     )
 
@@ -192,7 +201,30 @@ def _file_service(settings: Settings, database: Database, *, max_bytes: int) -> 
             functools.partial(jobs.using_file, statuses=UNFINISHED),
             functools.partial(batches.using_file, statuses=batch_transitions.UNFINISHED),
         ],
+        quota=_quota(settings),
         clock=time.time,
+    )
+
+
+def _upload_service(
+    settings: Settings, database: Database, file_service: FileService
+) -> UploadService:
+    return UploadService(
+        uploads=UploadRecords(database),
+        files=file_service,
+        store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
+        root=settings.home / "uploads",
+        quota=_quota(settings),
+        max_file_bytes=settings.max_file_bytes,
+        clock=time.time,
+    )
+
+
+def _quota(settings: Settings) -> Quota:
+    return Quota(
+        files=settings.max_files_per_tenant,
+        bytes=settings.max_file_bytes_per_tenant,
+        pending_uploads=settings.max_pending_uploads,
     )
 
 
@@ -230,8 +262,19 @@ async def _background(
     async with (
         _sending(settings, database),
         _running_batches(settings, database, services.relay),
+        _sweeping(services),
     ):
         yield
+
+
+@contextlib.asynccontextmanager
+async def _sweeping(services: Services) -> AsyncIterator[None]:
+    """Leftovers are removed meanwhile."""
+    sweeper = Sweeper([services.files.sweep, services.uploads.sweep])
+    running = asyncio.create_task(sweeper.run())
+    yield
+    running.cancel()
+    await asyncio.wait({running})
 
 
 @contextlib.asynccontextmanager
@@ -304,6 +347,7 @@ def _add_routes(app: FastAPI) -> None:
         responses.router,
         messages.router,
         files.router,
+        uploads.router,
         jobs.router,
         permissions.router,
         models.router,

@@ -29,13 +29,13 @@ class BoundedBody:
         app: ASGIApp,
         *,
         max_bytes: int,
-        upload_path: str,
+        upload_paths: re.Pattern[str],
         max_upload_bytes: int,
         stall_timeout_s: float,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._upload_path = upload_path
+        self._upload_paths = upload_paths
         self._max_upload_bytes = max_upload_bytes
         self._stall_timeout_s = stall_timeout_s
 
@@ -52,7 +52,7 @@ class BoundedBody:
             await self._app(scope, body.receive, body.send)
 
     def _limit(self, scope: Scope) -> int:
-        uploading = scope["method"] == "POST" and scope["path"] == self._upload_path
+        uploading = scope["method"] == "POST" and self._upload_paths.fullmatch(scope["path"])
         return self._max_upload_bytes if uploading else self._max_bytes
 
 

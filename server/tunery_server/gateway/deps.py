@@ -11,6 +11,7 @@ from tunery_server.batches.service import BatchService
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
+from tunery_server.files.uploads import UploadService
 from tunery_server.gateway.auth import Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.wire import Wire, wire_of
@@ -39,6 +40,7 @@ class Services:
     permissions: Permissions
     relay: Relay
     residency: Residency
+    uploads: UploadService
     webhooks: WebhookService
 
 

@@ -24,6 +24,7 @@ from tunery_server.errors import (
     Overloaded,
     PermissionDenied,
     QueueUnavailable,
+    QuotaExceeded,
     RateLimited,
     RequestTimeout,
     StorageFull,
@@ -49,6 +50,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -124,6 +126,8 @@ def response_to(error: TuneryError, headers: Mapping[str, str] | None = None) ->
     headers = dict(headers or {})
     if isinstance(error, TryAgainLater):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, QuotaExceeded):
+        headers["x-should-retry"] = "false"
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(status, body, headers)

@@ -1,12 +1,15 @@
 """File records."""
 
+from collections.abc import Collection
 from dataclasses import asdict
+from functools import partial
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
 from tunery_server.records.database import Database
-from tunery_server.records.idempotency import Submission, add_once, forget
+from tunery_server.records.idempotency import Submission, add_once, forget, unchecked
 from tunery_server.records.paging import all_of, page
+from tunery_server.records.quota import Quota, require_room
 from tunery_server.records.rows import File, Page
 from tunery_server.records.tables import files
 
@@ -17,12 +20,23 @@ class FileRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, file: File, submission: Submission | None = None) -> str:
+    def add(
+        self, file: File, submission: Submission | None = None, quota: Quota | None = None
+    ) -> str:
         """Store a new file's record; its bytes are in place already.
 
-        Returns the id of the file that stands, which a repeat was the first time.
+        Returns the id of the file that stands, which a repeat was the first time. Raises
+        QuotaExceeded; without a ``quota`` there is no bound.
         """
-        return add_once(self._database, insert(files).values(asdict(file)), file.id, submission)
+        statement, check = insert(files).values(asdict(file)), unchecked
+        if quota is not None:
+            check = partial(require_room, tenant_id=file.tenant_id, quota=quota, bytes=file.bytes)
+        return add_once(self._database, statement, file.id, submission, check)
+
+    def require_room(self, tenant_id: str, quota: Quota) -> None:
+        """Raises QuotaExceeded when the tenant may not even keep an empty file."""
+        with self._database.reading() as connection:
+            require_room(connection, tenant_id, quota, bytes=0)
 
     def get(self, tenant_id: str, file_id: str) -> File | None:
         """The file, or None when this tenant has none with that id."""
@@ -71,3 +85,9 @@ class FileRecords:
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(File(**row) for row in rows)
+
+    def known(self, file_ids: Collection[str]) -> frozenset[str]:
+        """Those of the ids that have a record, whoever owns it."""
+        query = select(files.c.id).where(files.c.id.in_(file_ids))
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(query).scalars())

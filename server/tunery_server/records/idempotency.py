@@ -12,7 +12,7 @@ same transaction as that object, and a primary key keeps two transactions from m
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,13 @@ The client waits ten minutes for an answer before it tries again.
 """
 
 _ROUNDS = 5
+
+Check = Callable[[Connection], None]
+"""Looks at the record in the transaction that is about to insert, and raises if it must not."""
+
+
+def unchecked(_: Connection) -> None:
+    """Nothing forbids it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +80,23 @@ class Submission:
 
 
 def add_once(
-    database: Database, statement: Insert, object_id: str, submission: Submission | None
+    database: Database,
+    statement: Insert,
+    object_id: str,
+    submission: Submission | None,
+    check: Check = unchecked,
 ) -> str:
     """Run ``statement``, which inserts the object ``object_id``, unless this is a repeat.
 
     Returns the id of the object that stands: another one when an earlier sending had made it, and
-    nothing is written then. Raises IdempotencyKeyReused.
+    nothing is written then. Raises IdempotencyKeyReused, and what ``check`` raises about a new one.
     """
     for _ in range(_ROUNDS - 1):
         try:
-            return _add_once(database, statement, object_id, submission)
+            return _add_once(database, statement, object_id, submission, check)
         except IntegrityError:
             continue  # another sending was written between the look and the write
-    return _add_once(database, statement, object_id, submission)
+    return _add_once(database, statement, object_id, submission, check)
 
 
 def made_by(database: Database, submission: Submission | None) -> str | None:
@@ -102,7 +113,11 @@ def forget(connection: Connection, object_id: str) -> None:
 
 
 def _add_once(
-    database: Database, statement: Insert, object_id: str, submission: Submission | None
+    database: Database,
+    statement: Insert,
+    object_id: str,
+    submission: Submission | None,
+    check: Check,
 ) -> str:
     with database.writing() as connection:
         if submission is not None:
@@ -113,6 +128,7 @@ def _add_once(
             # The ordinal follows from the same look: whoever wrote after it collides.
             ordinal = known[0].ordinal + 1 if known else 1
             _remember(connection, submission, ordinal, object_id)
+        check(connection)
         connection.execute(statement)
     return object_id
 

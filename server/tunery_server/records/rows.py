@@ -37,6 +37,15 @@ class BatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class UploadStatus(StrEnum):
+    """OpenAI's statuses, verbatim."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
 class AdapterStatus(StrEnum):
     """Durable state of a version. Whether the engine holds it is the engine's to say."""
 
@@ -71,6 +80,38 @@ class File:
     expires_at: float | None = None
     examples: int | None = None
     """Training examples in it; None for a file that is not a dataset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file that comes in parts."""
+
+    id: str
+    tenant_id: str
+    filename: str
+    mime_type: str
+    purpose: str
+    bytes: int
+    """What the client says that all parts come to."""
+    created_at: float
+    expires_at: float
+    expires_after_s: int | None = None
+    """Of the file that it is going to be."""
+    status: UploadStatus = UploadStatus.PENDING
+    part_ids: tuple[str, ...] = ()
+    """As it was completed with."""
+    file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPart:
+    """Some bytes of a pending upload. They lie under their hash, equal parts in one place."""
+
+    id: str
+    upload_id: str
+    bytes: int
+    sha256: str
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

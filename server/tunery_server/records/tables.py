@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -47,6 +48,41 @@ files = Table(
     Column("expires_at", Float),
     Column("examples", Integer),
     Index("ix_files_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("filename", String, nullable=False),
+    Column("mime_type", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("expires_after_s", Integer),
+    Column("status", String, nullable=False),
+    Column("part_ids", JSON, nullable=False),
+    Column("file_id", String),
+    Index("ix_uploads_tenant_status", "tenant_id", "status"),
+    Index("ix_uploads_status_expires", "status", "expires_at"),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column(
+        "upload_id",
+        String,
+        ForeignKey("uploads.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("created_at", Float, nullable=False),
 )
 
 jobs = Table(

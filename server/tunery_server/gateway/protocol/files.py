@@ -11,21 +11,30 @@ UploadPurpose = Literal["fine-tune", "batch", "assistants", "user_data", "evals"
 UPLOAD_PURPOSES: tuple[str, ...] = get_args(UploadPurpose)
 MIN_EXPIRY_S = 3600
 MAX_EXPIRY_S = 2_592_000
+MAX_FILENAME = 255
+ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+"""How a form says when its file expires."""
 
-_ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+
+def plain_name(name: str) -> str:
+    """A file's name without the folders in front of it. Raises ValueError."""
+    plain = name.rpartition("/")[2].strip()
+    if not plain or len(plain) > MAX_FILENAME or not plain.isprintable():
+        raise ValueError(f"needs a printable name of at most {MAX_FILENAME} characters")
+    return plain
 
 
 class FileForm(Request):
     """The form of an upload, for /openapi.json; the route reads it as a stream."""
 
     model_config = ConfigDict(
-        json_schema_extra={"dependentRequired": {_ANCHOR: [_SECONDS], _SECONDS: [_ANCHOR]}}
+        json_schema_extra={"dependentRequired": {ANCHOR: [SECONDS], SECONDS: [ANCHOR]}}
     )
 
     file: bytes
     purpose: UploadPurpose
-    anchor: Literal["created_at"] = Field(default="created_at", alias=_ANCHOR)
-    seconds: int = Field(default=MAX_EXPIRY_S, alias=_SECONDS, ge=MIN_EXPIRY_S, le=MAX_EXPIRY_S)
+    anchor: Literal["created_at"] = Field(default="created_at", alias=ANCHOR)
+    seconds: int = Field(default=MAX_EXPIRY_S, alias=SECONDS, ge=MIN_EXPIRY_S, le=MAX_EXPIRY_S)
 
 
 class FileObject(Answer):

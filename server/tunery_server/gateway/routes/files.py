@@ -1,54 +1,45 @@
 """``/v1/files``."""
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from tunery_server.errors import InvalidRequest, UnsupportedMediaType
+from tunery_server.errors import InvalidRequest
+from tunery_server.files.arrival import NewFile
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import FILES, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
+from tunery_server.gateway.multipart import Form, discarding, read_form
 from tunery_server.gateway.protocol.base import Deleted
 from tunery_server.gateway.protocol.files import (
+    ANCHOR,
     MAX_EXPIRY_S,
     MIN_EXPIRY_S,
+    SECONDS,
     UPLOAD_PURPOSES,
     FileForm,
     FileList,
     FileObject,
+    plain_name,
 )
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 Caller = Annotated[Principal, Depends(scoped(FILES))]
 
-_FIELDS = frozenset({"purpose", "file", "expires_after[anchor]", "expires_after[seconds]"})
-_CHUNK_BYTES = 2**18
-_MAX_FILENAME = 255
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 @router.post("", openapi_extra=openapi.form_body(FileForm))
 async def create(request: Request, caller: Caller, used: Used, sending: Sent) -> FileObject:
     """Upload a file. One with purpose ``fine-tune`` is checked line by line first."""
-    async with _form(request) as form:
-        upload = _upload(form)
-        file = await run_in_threadpool(
-            used.files.create,
-            caller.tenant_id,
-            filename=_filename(upload),
-            purpose=_purpose(form),
-            chunks=_chunks(upload),
-            expires_after_s=_expiry(form),
-            sending=sending,
-        )
+    async with discarding(used.files.incoming, caller.tenant_id) as incoming:
+        form = await read_form(request, incoming, file="file", fields=("purpose", ANCHOR, SECONDS))
+        new = _new_file(form, caller.tenant_id)
+        file = await run_in_threadpool(used.files.receive, incoming, new, sending)
     return FileObject.of(file)
 
 
@@ -93,83 +84,40 @@ def delete(file_id: str, caller: Caller, used: Used) -> Deleted:
     return Deleted(id=file_id, object="file")
 
 
-class _form:
-    """The request's multipart form, closed at the end. Raises InvalidRequest."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    async def __aenter__(self) -> FormData:
-        media_type, options = parse_options_header(self._request.headers.get("content-type"))
-        if media_type != b"multipart/form-data":
-            raise UnsupportedMediaType("Send the file as multipart/form-data.")
-        if options.get(b"charset", b"utf-8").lower() != b"utf-8":
-            raise UnsupportedMediaType("Send the form in UTF-8.")
-        try:
-            form = await self._request.form(max_files=1, max_fields=len(_FIELDS))
-        except HTTPException as error:  # what Starlette makes of a MultiPartException
-            raise InvalidRequest(f"The form cannot be read: {error.detail}") from None
-        if unknown := sorted(form.keys() - _FIELDS):
-            raise InvalidRequest(
-                f"Unknown field: {unknown[0][:64]}.",
-                code="unknown_parameter",
-                param=unknown[0][:64],
-            )
-        return form
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._request.close()
+def _new_file(form: Form, tenant_id: str) -> NewFile:
+    return NewFile(
+        tenant_id=tenant_id,
+        filename=_filename(form),
+        purpose=_purpose(form),
+        expires_after_s=_expiry(form),
+    )
 
 
-def _upload(form: FormData) -> UploadFile:
-    upload = form.get("file")
-    if upload is None:
-        raise _missing("file")
-    if not isinstance(upload, UploadFile):
-        raise InvalidRequest("file: must be a file.", code="invalid_type", param="file")
-    return upload
-
-
-def _purpose(form: FormData) -> str:
-    purpose = form.get("purpose")
-    if purpose is None:
-        raise _missing("purpose")
+def _purpose(form: Form) -> str:
+    purpose = form.required("purpose")
     if purpose not in UPLOAD_PURPOSES:
         allowed = ", ".join(UPLOAD_PURPOSES)
         raise InvalidRequest(f"purpose: must be one of {allowed}.", param="purpose")
-    return str(purpose)
+    return purpose
 
 
-def _expiry(form: FormData) -> int | None:
-    seconds = form.get("expires_after[seconds]")
-    if seconds is None and "expires_after[anchor]" not in form:
+def _expiry(form: Form) -> int | None:
+    seconds = form.fields.get(SECONDS)
+    if seconds is None and ANCHOR not in form.fields:
         return None
-    if form.get("expires_after[anchor]") != "created_at":
+    if form.fields.get(ANCHOR) != "created_at":
+        raise InvalidRequest(f"{ANCHOR}: must be created_at.", param=ANCHOR)
+    if not (
+        seconds and _DIGITS.fullmatch(seconds) and MIN_EXPIRY_S <= int(seconds) <= MAX_EXPIRY_S
+    ):
         raise InvalidRequest(
-            "expires_after[anchor]: must be created_at.", param="expires_after[anchor]"
+            f"{SECONDS}: must be from {MIN_EXPIRY_S} to {MAX_EXPIRY_S}.", param=SECONDS
         )
-    text = str(seconds)
-    if not (_SECONDS.fullmatch(text) and MIN_EXPIRY_S <= int(text) <= MAX_EXPIRY_S):
-        raise InvalidRequest(
-            f"expires_after[seconds]: must be from {MIN_EXPIRY_S} to {MAX_EXPIRY_S}.",
-            param="expires_after[seconds]",
-        )
-    return int(text)
+    return int(seconds)
 
 
-def _filename(upload: UploadFile) -> str:
-    name = (upload.filename or "").rpartition("/")[2].strip()
-    if not name or len(name) > _MAX_FILENAME or not name.isprintable():
-        raise InvalidRequest(
-            "file: needs a printable name of at most 255 characters.", param="file"
-        )
-    return name
-
-
-def _chunks(upload: UploadFile) -> Iterator[bytes]:
-    while chunk := upload.file.read(_CHUNK_BYTES):
-        yield chunk
-
-
-def _missing(param: str) -> InvalidRequest:
-    return InvalidRequest(f"{param}: is required.", code="missing_required_parameter", param=param)
+def _filename(form: Form) -> str:
+    try:
+        return plain_name(form.filename)
+    except ValueError as error:
+        raise InvalidRequest(f"file: {error}.", param="file") from None

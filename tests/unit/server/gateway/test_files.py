@@ -89,7 +89,7 @@ BAD: dict[str, tuple[list[bytes], str | None, str | None]] = {
     "file-is-text": ([PURPOSE, part("file", b"x")], "invalid_type", "file"),
     "purpose": ([part("purpose", b"fun"), FILE], "invalid_value", "purpose"),
     "purpose-results": ([part("purpose", b"fine-tune-results"), FILE], "invalid_value", "purpose"),
-    "purpose-is-a-file": ([part("purpose", b"fine-tune", "p")], "missing_required_parameter", None),
+    "purpose-is-a-file": ([part("purpose", b"fine-tune", "p")], "invalid_type", "purpose"),
     "unknown-field": ([PURPOSE, part("model", b"x"), FILE], "unknown_parameter", "model"),
     "no-name": ([PURPOSE, part("file", ROW, "")], "invalid_value", "file"),
     "long-name": ([PURPOSE, part("file", ROW, "x" * 256)], "invalid_value", "file"),

@@ -120,7 +120,11 @@ async def test_other_protocols_are_passed_on() -> None:
         seen.append(scope["type"])
 
     bounded = BoundedBody(
-        app, max_bytes=1, upload_path="/v1/files", max_upload_bytes=1, stall_timeout_s=1
+        app,
+        max_bytes=1,
+        upload_paths=re.compile("/v1/files"),
+        max_upload_bytes=1,
+        stall_timeout_s=1,
     )
     await Observed(bounded)({"type": "lifespan"}, nothing, ignored)
     assert seen == ["lifespan"]
@@ -138,7 +142,11 @@ async def test_only_uploads_may_be_large(method: str, path: str, limit: int) -> 
         return {"type": "http.request", "body": b"x" * size, "more_body": False}
 
     bounded = BoundedBody(
-        read, max_bytes=10, upload_path="/v1/files", max_upload_bytes=100, stall_timeout_s=1
+        read,
+        max_bytes=10,
+        upload_paths=re.compile("/v1/files"),
+        max_upload_bytes=100,
+        stall_timeout_s=1,
     )
     size = limit
     await bounded(scope(method, path), receive, ignored)

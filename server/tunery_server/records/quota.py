@@ -1,0 +1,55 @@
+"""How much a tenant may keep, counted in the transaction that adds to it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, func, select
+
+from tunery_server.errors import QuotaExceeded
+from tunery_server.records.rows import UploadStatus
+from tunery_server.records.tables import api_keys, files, uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Of one tenant. A pending upload counts as the file that it is going to be."""
+
+    files: int
+    bytes: int
+    pending_uploads: int
+
+
+def require_room(connection: Connection, tenant_id: str, quota: Quota, *, bytes: int) -> None:
+    """Raises QuotaExceeded unless the tenant may keep one more file of so many bytes."""
+    _one_at_a_time(connection, tenant_id)
+    kept, kept_bytes = _totals(connection, files, files.c.tenant_id == tenant_id)
+    coming, coming_bytes = _pending(connection, tenant_id)
+    if kept + coming >= quota.files:
+        raise QuotaExceeded(f"You may keep {quota.files} files; delete one first.")
+    if kept_bytes + coming_bytes + bytes > quota.bytes:
+        raise QuotaExceeded(f"You may keep {quota.bytes} bytes of files; delete some first.")
+
+
+def require_place(connection: Connection, tenant_id: str, quota: Quota) -> None:
+    """Raises QuotaExceeded unless the tenant may begin one more upload in parts."""
+    _one_at_a_time(connection, tenant_id)
+    if _pending(connection, tenant_id)[0] >= quota.pending_uploads:
+        raise QuotaExceeded(
+            f"You may have {quota.pending_uploads} pending uploads; complete or cancel one first."
+        )
+
+
+def _pending(connection: Connection, tenant_id: str) -> tuple[int, int]:
+    mine, pending = uploads.c.tenant_id == tenant_id, uploads.c.status == UploadStatus.PENDING
+    return _totals(connection, uploads, mine & pending)
+
+
+def _totals(connection: Connection, table: Table, condition: object) -> tuple[int, int]:
+    query = select(func.count(), func.coalesce(func.sum(table.c.bytes), 0)).where(condition)  # type: ignore[arg-type]
+    count, total = connection.execute(query.select_from(table)).one()
+    return count, total
+
+
+def _one_at_a_time(connection: Connection, tenant_id: str) -> None:
+    """Let no two transactions of a tenant count at once; in SQLite a writer is alone anyway."""
+    keys = select(api_keys.c.id).where(api_keys.c.tenant_id == tenant_id).order_by(api_keys.c.id)
+    connection.execute(keys.with_for_update()).all()
