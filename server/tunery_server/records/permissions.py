@@ -21,7 +21,10 @@ class PermissionRecords:
         self._database = database
 
     def add(self, wanted: Sequence[Permission]) -> tuple[Permission, ...]:
-        """Store those that are new; the permissions that stand, in the order of ``wanted``."""
+        """Store those that are new; the permissions that stand, in the order of ``wanted``.
+
+        All are for one adapter.
+        """
         for _ in range(_ROUNDS - 1):
             try:
                 return self._add(wanted)
@@ -63,9 +66,10 @@ class PermissionRecords:
             return connection.execute(change).rowcount == 1
 
     def _add(self, wanted: Sequence[Permission]) -> tuple[Permission, ...]:
-        standing: list[Permission] = []
+        standing: dict[str, Permission] = {}
         with self._database.writing() as connection:
-            for permission in wanted:
+            # In one order for everybody: two requests that wait for each other would wait forever.
+            for permission in sorted(wanted, key=lambda permission: permission.project_id):
                 same = select(permissions).where(
                     permissions.c.model == permission.model,
                     permissions.c.project_id == permission.project_id,
@@ -73,5 +77,5 @@ class PermissionRecords:
                 row = connection.execute(same).mappings().one_or_none()
                 if row is None:
                     connection.execute(insert(permissions).values(asdict(permission)))
-                standing.append(Permission(**row) if row else permission)
-        return tuple(standing)
+                standing[permission.project_id] = Permission(**row) if row else permission
+        return tuple(standing[permission.project_id] for permission in wanted)
