@@ -163,7 +163,8 @@ class ScriptedServer:
         self.events: list[dict[str, Any]] = []
         self.shown = 0
         self.models: list[dict[str, Any]] = [_model(TUNED, BASE), _model(BASE, None)]
-        self.replies: dict[tuple[str, str], Reply] = {}
+        self.replies: dict[tuple[str, str], Reply | list[Reply]] = {}
+        """Of a list, one after another, and the last again and again."""
         self.url = ""
 
     def asked(self, method: str, path: str) -> list[Call]:
@@ -172,7 +173,7 @@ class ScriptedServer:
     def handle(self, call: Call) -> Reply:
         self.calls.append(call)
         if scripted := self.replies.get((call.method, call.path)):
-            return scripted
+            return _next(scripted)
         name = unquote(call.path).removeprefix("/v1")
         reply = refusal(404, f"no {name} here")
         match call.method, name:
@@ -202,6 +203,12 @@ class ScriptedServer:
         end = start + min(2, int(query["limit"]))  # short pages, so that every test pages
         page = newest_first[start:end]
         return answer({"object": "list", "data": page, "has_more": end < len(ids)})
+
+
+def _next(scripted: Reply | list[Reply]) -> Reply:
+    if isinstance(scripted, Reply):
+        return scripted
+    return scripted.pop(0) if len(scripted) > 1 else scripted[0]
 
 
 def _model(name: str, parent: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import adapters, chat, files, jobs, models
+from . import adapters, batches, chat, files, jobs, models
 from ._plugins import CommandGroup
 from ._session import ApiKeyOption, BaseUrlOption, JsonOption, Session
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("chat")(chat.chat)
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(batches.app, name="batches")
 app.add_typer(models.app, name="models")
 app.add_typer(adapters.app, name="adapters")
 

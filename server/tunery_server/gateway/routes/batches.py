@@ -28,7 +28,7 @@ def list_batches(
     caller: Caller,
     used: Used,
     after: After = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=0, le=100)] = 20,
 ) -> BatchList:
     """The caller's batches, newest first."""
     return BatchList.of(used.batches.list(caller.tenant_id, after=after, limit=limit))
