@@ -1,5 +1,7 @@
 """Answers a line of a batch as the interactive route would answer its body."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -7,10 +9,14 @@ import orjson
 
 from tunery_server.batches.results import LineAnswer
 from tunery_server.errors import EngineUnavailable, InvalidRequest, TryAgainLater, TuneryError
+from tunery_server.gateway.dialects.chat_answer import answer_of
+from tunery_server.gateway.dialects.responses_answer import ResponseWriter
+from tunery_server.gateway.dialects.responses_request import inference_of
 from tunery_server.gateway.error_handlers import body_of
 from tunery_server.gateway.parsing import checked
 from tunery_server.gateway.protocol.chat import ChatRequest
 from tunery_server.gateway.protocol.completions import CompletionRequest
+from tunery_server.gateway.protocol.responses import ResponseRequest
 from tunery_server.gateway.protocol.sampling import engine_body
 from tunery_server.serving.relay import InferenceRequest, Relay
 from tunery_server.telemetry.logging import get_logger
@@ -23,6 +29,14 @@ _BODIES: dict[str, type[ChatRequest] | type[CompletionRequest]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the engine is asked, and what becomes of its answer."""
+
+    inference: InferenceRequest
+    answered: Callable[[bytes], bytes]
+
+
 class BatchLines:
     """The same checks, the same tenant's salt and adapters, but behind all other requests."""
 
@@ -32,33 +46,44 @@ class BatchLines:
     async def __call__(self, tenant_id: str, endpoint: str, body: dict[str, Any]) -> LineAnswer:
         """Whatever is wrong with the line is an answer. Raises TryAgainLater for what will pass."""
         try:
-            answer = await self._relay.complete(tenant_id, _request(endpoint, body))
-            return LineAnswer(HTTPStatus.OK, orjson.loads(answer))
+            question = _question(endpoint, body)
+            inference = replace(question.inference, background=True)
+            answer = await self._relay.complete(tenant_id, inference)
+            return LineAnswer(HTTPStatus.OK, orjson.loads(question.answered(answer)))
         except TryAgainLater:
             raise
         except orjson.JSONDecodeError:
             raise EngineUnavailable("The engine went away during the answer.") from None
         except TuneryError as error:
-            return _refusal(error)
+            return _refusal(error, endpoint)
         except Exception:
             log.exception("a line of a batch met a fault of the server")
-            return _refusal(TuneryError("The server made a mistake."))
+            return _refusal(TuneryError("The server made a mistake."), endpoint)
 
 
-def _request(endpoint: str, body: dict[str, Any]) -> InferenceRequest:
+def _question(endpoint: str, body: dict[str, Any]) -> _Question:
+    if endpoint == "/v1/responses":
+        response = checked(ResponseRequest, body)
+        _refuse_stream(response.stream)
+        writer = ResponseWriter(response)
+        return _Question(inference_of(response), lambda answer: answer_of(writer, answer))
     request = checked(_BODIES[endpoint], body)
-    if request.stream:
-        raise InvalidRequest("stream: a line of a batch cannot be streamed.", param="stream")
-    return InferenceRequest(
+    _refuse_stream(request.stream)
+    inference = InferenceRequest(
         path=endpoint,
         model=request.model,
         body=engine_body(request),
         stream=False,
         include_usage=False,
-        background=True,
     )
+    return _Question(inference, lambda answer: answer)
 
 
-def _refusal(error: TuneryError) -> LineAnswer:
-    status, body = body_of(error)
+def _refuse_stream(stream: bool | None) -> None:
+    if stream:
+        raise InvalidRequest("stream: a line of a batch cannot be streamed.", param="stream")
+
+
+def _refusal(error: TuneryError, endpoint: str) -> LineAnswer:
+    status, body = body_of(error, endpoint)
     return LineAnswer(status, orjson.loads(body))

@@ -108,9 +108,9 @@ def error_body(
     return _ascii({"error": error})
 
 
-def body_of(error: TuneryError) -> tuple[HTTPStatus, bytes]:
-    """Status and body of one of our errors."""
-    error = _translated(error)
+def body_of(error: TuneryError, path: str = "") -> tuple[HTTPStatus, bytes]:
+    """Status and body of one of our errors. ``path`` is the route's, which may name fields."""
+    error = _translated(error, path)
     status = STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, _internal()
@@ -177,11 +177,8 @@ def _ascii(body: dict[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
-def _translated(error: TuneryError, prompt: str = "messages") -> TuneryError:
-    """The engine's own refusals, in our words where we know what they mean.
-
-    ``prompt`` is the field that holds the prompt.
-    """
+def _translated(error: TuneryError, path: str = "") -> TuneryError:
+    """The engine's own refusals, in our words where we know what they mean."""
     if not isinstance(error, EngineRefused):
         return error
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -190,7 +187,7 @@ def _translated(error: TuneryError, prompt: str = "messages") -> TuneryError:
         return InvalidRequest(
             "The prompt and the tokens asked for do not fit into the model's context.",
             code="context_length_exceeded",
-            param=prompt,
+            param=_PROMPTS.get(path, "messages"),
         )
     return InvalidRequest(
         f"The model cannot run this request: {error.message[:300]}", param=error.param
@@ -199,7 +196,7 @@ def _translated(error: TuneryError, prompt: str = "messages") -> TuneryError:
 
 async def _on_tunery_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TuneryError)  # noqa: S101 - registered for this class
-    return response_to(_translated(error, _PROMPTS.get(request.scope["path"], "messages")))
+    return response_to(_translated(error, request.scope["path"]))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

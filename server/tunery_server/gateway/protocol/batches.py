@@ -21,7 +21,7 @@ class CreateBatch(Request):
     """A batch: one endpoint, and a file with a request for it on every line."""
 
     completion_window: Literal["24h"]
-    endpoint: Literal["/v1/chat/completions", "/v1/completions"]
+    endpoint: Literal["/v1/chat/completions", "/v1/completions", "/v1/responses"]
     input_file_id: PlainText = Field(min_length=1, max_length=128)
     metadata: Metadata | None = None
     output_expires_after: OutputExpiry | None = None

@@ -11,6 +11,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 from openai.types import Batch
+from openai.types.responses import Response
 
 from tests.engines import Fault
 from tests.rows import NOW, a_batch
@@ -131,6 +132,28 @@ async def test_text_completions_have_their_own_endpoint(gateway: Gateway) -> Non
         batch = await ended(client, await submit(client, row, endpoint="/v1/completions"))
         assert batch.model == "base"
         assert (await results(client, batch.output_file_id))["a"]["response"]["status_code"] == 200
+
+
+async def test_responses_have_their_own_endpoint(gateway: Gateway) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"model": "base", "input": "x"},
+        {"model": "base", "input": "x", "stream": True},
+        {"model": "base", "input": []},
+    ]
+    rows = [
+        {"custom_id": str(number), "method": "POST", "url": "/v1/responses", "body": body}
+        for number, body in enumerate(bodies)
+    ]
+    async with gateway.running(), gateway.openai() as client:
+        batch = await ended(client, await submit(client, *rows, endpoint="/v1/responses"))
+        good = await results(client, batch.output_file_id)
+        bad = await results(client, batch.error_file_id)
+    answer = Response.model_validate(good["0"]["response"]["body"])
+    assert answer.output_text == "Hi!"
+    params = {name: row["response"]["body"]["error"]["param"] for name, row in bad.items()}
+    assert params == {"1": "stream", "2": "input"}
+    assert batch.usage is not None
+    assert (batch.usage.input_tokens, batch.usage.output_tokens) == (5, 2)
 
 
 async def test_a_bad_file_says_which_lines(gateway: Gateway) -> None:
