@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from tunery_server.errors import (
     DestinationRefused,
@@ -206,7 +207,17 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.NOT_FOUND:
         message = why_not_offered(request.scope["path"]) or message
     body = error_body(message, status=status, code=_CODES.get(status))
-    return _response(status, body, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return _response(status, body, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of this path; Starlette names those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    there = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in there for method in route.methods or ()}))
 
 
 async def _on_invalid_parameters(request: Request, error: Exception) -> Response:

@@ -1,10 +1,6 @@
-"""Who may do what, on every route that the app has."""
-
-from collections.abc import Iterator
+"""Who may do what."""
 
 import pytest
-from fastapi import FastAPI
-from starlette.routing import BaseRoute, Route
 
 from tests.rows import NOW
 from tunery_server.errors import PermissionDenied, Unauthenticated
@@ -22,40 +18,7 @@ from tunery_server.records.keys import KeyRecords
 
 from .composed import Gateway
 
-PUBLIC = {("GET", "/livez"), ("GET", "/readyz")}
 UNKNOWN_KEY = KEY_PREFIX + "x" * 43
-
-
-def routes(app: FastAPI) -> set[tuple[str, str]]:
-    """Method and path of everything that can be reached, however it was added."""
-    return set(_reachable(app.routes, ""))
-
-
-def _reachable(found: list[BaseRoute], prefix: str) -> Iterator[tuple[str, str]]:
-    for route in found:
-        path = prefix + getattr(route, "path", "")
-        nested = getattr(route, "routes", None)
-        if isinstance(route, Route):
-            for method in route.methods or {"GET"}:
-                yield method, path
-        else:
-            assert nested, f"a kind of route that this test cannot look into: {route!r}"
-            yield from _reachable(nested, path)
-
-
-async def test_every_route_but_the_health_checks_wants_a_key(gateway: Gateway) -> None:
-    found = routes(gateway.app)
-    assert ("POST", "/v1/chat/completions") in found
-    assert ("DELETE", "/v1/models/{model:path}") in found
-    assert found > PUBLIC
-    async with gateway.http(UNKNOWN_KEY) as wrong, gateway.http() as right:
-        for method, path in sorted(found - PUBLIC):
-            url = path.replace("{model:path}", "base").replace("{", "").replace("}", "")
-            answer = await wrong.request(method, url, content=b"not even JSON")
-            assert answer.status_code == 401, (method, path)
-            error = answer.json()["error"]
-            assert error.get("code") == "invalid_api_key" or error["type"] == "authentication_error"
-            assert (await right.request(method, url)).status_code != 401, (method, path)
 
 
 async def test_the_health_checks_want_none(gateway: Gateway) -> None:

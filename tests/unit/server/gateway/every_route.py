@@ -1,0 +1,99 @@
+"""Every route that the app has, and one object of each kind for its parameters."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Route
+
+from .composed import Gateway
+
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+PUBLIC = {("GET", "/livez"), ("GET", "/readyz")}
+"""Want no key."""
+
+ANY_SCOPE = {
+    ("GET", "/openapi.json"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model:path}"),
+    ("GET", "/v1/adapters"),
+    ("GET", "/v1/adapters/{model:path}"),
+}
+"""Want a key, but no scope: they show what the key's tenant may name elsewhere."""
+
+INFERENCE_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/batches")
+"""What a key that may only infer can reach."""
+
+
+@dataclass(frozen=True, order=True)
+class Call:
+    """One method of one path."""
+
+    method: str
+    path: str
+
+    @property
+    def parameters(self) -> list[str]:
+        return _PARAMETER.findall(self.path)
+
+    def url(self, values: dict[str, str] | None = None) -> str:
+        return _PARAMETER.sub(lambda found: (values or {}).get(found[1], "x"), self.path)
+
+
+def calls(app: FastAPI) -> list[Call]:
+    """Everything that can be reached, however it was added."""
+    return sorted(set(_reachable(app.routes, "")))
+
+
+def guarded(app: FastAPI) -> list[Call]:
+    """What wants a key and a scope."""
+    open_to_many = PUBLIC | ANY_SCOPE
+    return [call for call in calls(app) if (call.method, call.path) not in open_to_many]
+
+
+def _reachable(found: list[BaseRoute], prefix: str) -> Iterator[Call]:
+    for route in found:
+        path = prefix + getattr(route, "path", "")
+        nested = getattr(route, "routes", None)
+        if isinstance(route, Route):
+            for method in route.methods or {"GET"}:
+                yield Call(method, path)
+        else:
+            assert nested, f"a kind of route that this test cannot look into: {route!r}"
+            yield from _reachable(nested, path)
+
+
+ROWS = b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n' * 10
+
+
+async def _file(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+    files = {"file": ("a.jsonl", ROWS)}
+    return await _made(owner.post("/v1/files", data={"purpose": "fine-tune"}, files=files))
+
+
+async def _job(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+    body = {"model": "base", "training_file": await _file(gateway, owner)}
+    return await _made(owner.post("/v1/fine_tuning/jobs", json=body))
+
+
+async def _model(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+    return gateway.publish().model
+
+
+async def _made(asking: Awaitable[httpx2.Response]) -> str:
+    answer = await asking
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+Seed = Callable[[Gateway, httpx2.AsyncClient], Awaitable[str]]
+
+SEEDS: dict[str, Seed] = {"file_id": _file, "job_id": _job, "model": _model}
+"""How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
+
+BODIES: dict[tuple[str, str], dict[str, Any]] = {}
+"""A valid JSON body for a route that reads one and has path parameters."""
