@@ -9,6 +9,9 @@ import httpx2
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
+from tests.rows import an_endpoint
+from tunery_server.records.webhooks import EndpointRecords
+
 from .composed import Gateway
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -84,6 +87,12 @@ async def _model(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
     return gateway.publish().model
 
 
+async def _endpoint(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+    endpoint = an_endpoint(tenant_id="acme")
+    EndpointRecords(gateway.database).add(endpoint)
+    return endpoint.id
+
+
 async def _made(asking: Awaitable[httpx2.Response]) -> str:
     answer = await asking
     assert answer.status_code == 200, answer.text
@@ -92,8 +101,17 @@ async def _made(asking: Awaitable[httpx2.Response]) -> str:
 
 Seed = Callable[[Gateway, httpx2.AsyncClient], Awaitable[str]]
 
-SEEDS: dict[str, Seed] = {"file_id": _file, "job_id": _job, "model": _model}
+SEEDS: dict[str, Seed] = {
+    "endpoint_id": _endpoint,
+    "file_id": _file,
+    "job_id": _job,
+    "model": _model,
+}
 """How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
 
-BODIES: dict[tuple[str, str], dict[str, Any]] = {}
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/webhook_endpoints/{endpoint_id}/test"): {
+        "event_type": "fine_tuning.job.succeeded"
+    },
+}
 """A valid JSON body for a route that reads one and has path parameters."""

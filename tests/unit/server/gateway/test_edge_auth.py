@@ -157,12 +157,10 @@ def from_address(gateway: Gateway, address: str, key: str) -> httpx2.AsyncClient
 
 async def test_an_address_that_guesses_is_refused_and_nobody_else(gateway: Gateway) -> None:
     async with from_address(gateway, "10.1.1.1", "wrong") as guessing:
-        statuses = [
-            (
-                await guessing.get("/v1/models", headers={"X-Forwarded-For": f"10.9.9.{i}"})
-            ).status_code
-            for i in range(200)
-        ]
+        statuses = []
+        for number in range(200):
+            forwarded = {"X-Forwarded-For": f"10.9.9.{number}"}
+            statuses.append((await guessing.get("/v1/models", headers=forwarded)).status_code)
         assert statuses == [401] * CAP + [429] * (200 - CAP)
         refused = await guessing.get("/v1/models")
     assert refused.json()["error"]["code"] == "rate_limit_exceeded"

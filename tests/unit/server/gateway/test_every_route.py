@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from prometheus_client import REGISTRY
 
+from tunery_server.config import Settings
 from tunery_server.gateway.auth import ALL_SCOPES, INFERENCE, KEY_PREFIX
 
 from .composed import Gateway
@@ -21,6 +22,12 @@ from .every_route import (
 )
 
 UNKNOWN_KEY = KEY_PREFIX + "x" * 43
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With everything on that an operator can turn on."""
+    return settings.model_copy(update={"webhook_hosts": ("hooks.invalid",)})
 
 
 def code_of(answer: httpx2.Response) -> str:
