@@ -120,15 +120,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     _add_routes(app)
     openapi.install(app)
     error_handlers.install(app)
-    app.add_middleware(HeaderRules, hosts=settings.allowed_hosts)
-    app.add_middleware(
-        BoundedBody,
-        max_bytes=settings.max_body_bytes,
-        upload_paths=_UPLOAD_PATHS,
-        max_upload_bytes=settings.max_file_bytes + MAX_OVERHEAD_BYTES,
-        stall_timeout_s=settings.stall_timeout_s,
-    )
-    app.add_middleware(Observed)
+    _add_edge(app, settings)
     return app
 
 
@@ -140,6 +132,19 @@ def run(settings: Settings) -> None:
     uvicorn.run(
         create_app(settings), host=settings.host, port=settings.port, **http_options(settings)
     )
+
+
+def _add_edge(app: FastAPI, settings: Settings) -> None:
+    """What every request passes before a route, the last one first."""
+    app.add_middleware(HeaderRules, hosts=settings.allowed_hosts)
+    app.add_middleware(
+        BoundedBody,
+        max_bytes=settings.max_body_bytes,
+        upload_paths=_UPLOAD_PATHS,
+        max_upload_bytes=settings.max_file_bytes + MAX_OVERHEAD_BYTES,
+        stall_timeout_s=settings.stall_timeout_s,
+    )
+    app.add_middleware(Observed)
 
 
 def http_options(settings: Settings) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
-from tests.rows import an_endpoint
+from tests.rows import a_batch, an_endpoint
+from tunery_server.records.batches import BatchRecords
 from tunery_server.records.webhooks import EndpointRecords
 
 from .composed import Gateway
@@ -28,7 +29,7 @@ ANY_SCOPE = {
 }
 """Want a key, but no scope: they show what the key's tenant may name elsewhere."""
 
-INFERENCE_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/batches")
+INFERENCE_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/messages")
 """What a key that may only infer can reach."""
 
 
@@ -73,43 +74,65 @@ def _reachable(found: list[BaseRoute], prefix: str) -> Iterator[Call]:
 ROWS = b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n' * 10
 
 
-async def _file(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+@dataclass(frozen=True)
+class Owner:
+    """The tenant whose objects are made, and what was made so far, by path parameter."""
+
+    gateway: Gateway
+    http: httpx2.AsyncClient
+    made: dict[str, str] = field(default_factory=dict)
+
+    async def id_of(self, path: str, **request: Any) -> str:
+        """The id of what a POST makes, or of the first in the list that it makes."""
+        answer = await self.http.post(path, **request)
+        assert answer.status_code == 200, answer.text
+        made = answer.json()
+        return str(made["id"] if "id" in made else made["data"][0]["id"])
+
+
+async def _file(owner: Owner) -> str:
     files = {"file": ("a.jsonl", ROWS)}
-    return await _made(owner.post("/v1/files", data={"purpose": "fine-tune"}, files=files))
+    return await owner.id_of("/v1/files", data={"purpose": "fine-tune"}, files=files)
 
 
-async def _job(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
-    body = {"model": "base", "training_file": await _file(gateway, owner)}
-    return await _made(owner.post("/v1/fine_tuning/jobs", json=body))
+async def _job(owner: Owner) -> str:
+    body = {"model": "base", "training_file": await _file(owner)}
+    return await owner.id_of("/v1/fine_tuning/jobs", json=body)
 
 
-async def _model(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
-    return gateway.publish().model
+async def _model(owner: Owner) -> str:
+    return owner.gateway.publish().model
 
 
-async def _endpoint(gateway: Gateway, owner: httpx2.AsyncClient) -> str:
+async def _permission(owner: Owner) -> str:
+    path = f"/v1/fine_tuning/checkpoints/{owner.made['model']}/permissions"
+    return await owner.id_of(path, json={"project_ids": ["other"]})
+
+
+async def _endpoint(owner: Owner) -> str:
     endpoint = an_endpoint(tenant_id="acme")
-    EndpointRecords(gateway.database).add(endpoint)
+    EndpointRecords(owner.gateway.database).add(endpoint)
     return endpoint.id
 
 
-async def _made(asking: Awaitable[httpx2.Response]) -> str:
-    answer = await asking
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["id"])
+async def _batch(owner: Owner) -> str:
+    batch = a_batch(tenant_id="acme")
+    BatchRecords(owner.gateway.database).add(batch)
+    return batch.id
 
 
-Seed = Callable[[Gateway, httpx2.AsyncClient], Awaitable[str]]
-
-SEEDS: dict[str, Seed] = {
+SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
+    "batch_id": _batch,
     "endpoint_id": _endpoint,
     "file_id": _file,
     "job_id": _job,
     "model": _model,
+    "permission_id": _permission,
 }
 """How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/fine_tuning/checkpoints/{model:path}/permissions"): {"project_ids": ["other"]},
     ("POST", "/v1/webhook_endpoints/{endpoint_id}/test"): {
         "event_type": "fine_tuning.job.succeeded"
     },
