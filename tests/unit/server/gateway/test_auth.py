@@ -39,7 +39,7 @@ async def test_nothing_else_is_there(gateway: Gateway, method: str, path: str) -
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT", "PATCH", "FOO"])
 async def test_other_methods_run_no_handler(gateway: Gateway, method: str) -> None:
     async with gateway.http(UNKNOWN_KEY) as http:
-        answer = await http.request(method, "/v1/chat/completions")
+        answer = await http.request(method, "/v1/completions")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
 

@@ -31,12 +31,22 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"webhook_hosts": ("hooks.invalid",)})
 
 
+ANTHROPIC_CODES = {
+    "authentication_error": "invalid_api_key",
+    "permission_error": "insufficient_permissions",
+    "invalid_request_error": "method_not_allowed",
+}
+"""By the type of an error in Anthropic's shape, the code that it has in OpenAI's, here."""
+
+
 def code_of(answer: httpx2.Response) -> str:
-    error = answer.json()["error"]
-    assert error.keys() == {"message", "type", "param", "code"}
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-request-id"]
-    return str(error["code"])
+    body = answer.json()
+    if body.keys() == {"type", "error", "request_id"}:
+        return ANTHROPIC_CODES[body["error"]["type"]]
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    return str(body["error"]["code"])
 
 
 async def test_the_routes_were_found(gateway: Gateway) -> None:
