@@ -121,6 +121,11 @@ async def _batch(owner: Owner) -> str:
     return batch.id
 
 
+async def _upload(owner: Owner) -> str:
+    body = {"purpose": "batch", "filename": "a.jsonl", "bytes": 10, "mime_type": "text/jsonl"}
+    return await owner.id_of("/v1/uploads", json=body)
+
+
 SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
     "batch_id": _batch,
     "endpoint_id": _endpoint,
@@ -128,13 +133,18 @@ SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
     "job_id": _job,
     "model": _model,
     "permission_id": _permission,
+    "upload_id": _upload,
 }
 """How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
 
-BODIES: dict[tuple[str, str], dict[str, Any]] = {
-    ("POST", "/v1/fine_tuning/checkpoints/{model:path}/permissions"): {"project_ids": ["other"]},
+REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/fine_tuning/checkpoints/{model:path}/permissions"): {
+        "json": {"project_ids": ["other"]}
+    },
+    ("POST", "/v1/uploads/{upload_id}/complete"): {"json": {"part_ids": ["part_1"]}},
+    ("POST", "/v1/uploads/{upload_id}/parts"): {"files": {"data": b"x"}},
     ("POST", "/v1/webhook_endpoints/{endpoint_id}/test"): {
-        "event_type": "fine_tuning.job.succeeded"
+        "json": {"event_type": "fine_tuning.job.succeeded"}
     },
 }
-"""A valid JSON body for a route that reads one and has path parameters."""
+"""A valid body for a route that reads one and has path parameters, as httpx's arguments."""

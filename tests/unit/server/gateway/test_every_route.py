@@ -12,9 +12,9 @@ from tunery_server.gateway.auth import ALL_SCOPES, INFERENCE, KEY_PREFIX
 from .composed import Gateway
 from .every_route import (
     ANY_SCOPE,
-    BODIES,
     INFERENCE_PATHS,
     PUBLIC,
+    REQUESTS,
     SEEDS,
     Call,
     Owner,
@@ -126,8 +126,8 @@ def like(value: str) -> str:
 
 
 async def ask(http: httpx2.AsyncClient, call: Call, values: dict[str, str]) -> httpx2.Response:
-    body = BODIES.get((call.method, call.path))
-    return await http.request(call.method, call.url(values), json=body)
+    more = REQUESTS.get((call.method, call.path), {})
+    return await http.request(call.method, call.url(values), **more)
 
 
 def blind(answer: httpx2.Response, values: dict[str, str]) -> tuple[str, list[str]]:
