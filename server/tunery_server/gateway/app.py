@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import re
 import sys
 import time
@@ -129,9 +130,9 @@ def run(settings: Settings) -> None:
     configure(settings.log_level, process="gateway")
     Database(settings.database).migrate()
     open_files.raise_limit()
-    uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, **http_options(settings)
-    )
+    app = create_app(settings)
+    gc.freeze()  # what there is by now stays: no answer waits while it is looked through for cycles
+    uvicorn.run(app, host=settings.host, port=settings.port, **http_options(settings))
 
 
 def _add_edge(app: FastAPI, settings: Settings) -> None:

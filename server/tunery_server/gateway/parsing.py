@@ -4,21 +4,28 @@ The body is parsed once and re-serialised from the checked object, so that what 
 runs (duplicate keys, odd numbers and lone surrogates never reach the engine).
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import orjson
 from fastapi import Request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tunery_server.errors import InvalidRequest, UnsupportedMediaType
 from tunery_server.gateway.protocol.base import Request as Body
+from tunery_server.strict_json import parse
 
 B = TypeVar("B", bound=Body)
 
 _MAX_SHOWN = 200
+
+_LARGE_BYTES = 2**16
+"""From here on, checking a body would hold up everybody else's answers."""
+
+_BY_NAME = {"unsupported_parameter", "unsupported_value", "unsupported_content"}
+"""Error types of our own, which are their codes, too."""
 
 CODES = {
     "missing": "missing_required_parameter",
@@ -53,7 +60,14 @@ class JsonBody(Generic[B]):
 
     async def __call__(self, request: Request) -> B:
         """The checked body. Raises InvalidRequest naming the field."""
-        return checked(self.model, await _parse(request))
+        _require_json(request)
+        body = await request.body()
+        if len(body) < _LARGE_BYTES:
+            return self._read(body)
+        return await asyncio.to_thread(self._read, body)
+
+    def _read(self, body: bytes) -> B:
+        return checked(self.model, _parsed(body))
 
 
 def json_body(model: type[B]) -> JsonBody[B]:
@@ -71,14 +85,17 @@ def checked(model: type[B], body: Any) -> B:
         raise _problem(error, body) from None
 
 
-async def _parse(request: Request) -> Any:
+def _require_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
-        raise InvalidRequest("The body is not valid JSON in UTF-8.", code="invalid_json") from None
+        return parse(body)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"The body is {error.message}.", code=error.code) from None
 
 
 def _problem(error: ValidationError, body: Any) -> InvalidRequest:
@@ -86,6 +103,7 @@ def _problem(error: ValidationError, body: Any) -> InvalidRequest:
     details = max(
         error.errors(include_url=False, include_input=True),
         key=lambda item: (
+            item["type"] in _BY_NAME,
             item["type"] == "extra_forbidden",
             not item["type"].endswith(_OTHER_ALTERNATIVE),
             len(item["loc"]),
@@ -101,7 +119,10 @@ def _code(details: ErrorDetails) -> str:
     kind = details["type"]
     if kind in _LENGTHS and isinstance(details["input"], str):
         kind = f"string_{kind}"
-    number = "decimal" if isinstance(details["input"], float) else "integer"
+    if kind in _BY_NAME:
+        return kind
+    bound = next(iter(details.get("ctx", {}).values()), None)
+    number = "decimal" if isinstance(bound, float) else "integer"
     if kind in _ABOVE:
         return f"{number}_above_max_value"
     if kind in _BELOW:

@@ -1,18 +1,40 @@
 """What all wire types share."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from tunery_server.strict_json import is_deeper
 
 MAX_DEPTH = 32
 """Levels of objects and arrays in a JSON schema."""
+
+_MAX_FIELDS = 64
+"""Of one object: more than any has, and few enough to name each that is unknown."""
+
+_MAX_METADATA = 16
 
 
 class Request(BaseModel):
     """A checked request body: no coercion, no unknown field, no infinity."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > _MAX_FIELDS:
+            raise ValueError(f"must not have more than {_MAX_FIELDS} fields")
+        return value
 
 
 class Answer(BaseModel):
@@ -33,25 +55,47 @@ PlainText = Annotated[
 """Text that may become part of a record."""
 
 
-_Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
-_Value = Annotated[PlainText, StringConstraints(max_length=512)]
-Metadata = Annotated[dict[_Key, _Value], Field(max_length=16)]
-"""What a client attaches to an object."""
-
-
-def _shallow(value: dict[str, Any]) -> dict[str, Any]:
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in _children(node)]
-    if level:
-        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
+def _no_larger(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > _MAX_METADATA:
+        raise PydanticCustomError("too_long", f"must not have more than {_MAX_METADATA} keys")
     return value
 
 
-def _children(node: Any) -> Iterable[Any]:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+_Key = Annotated[PlainText, StringConstraints(min_length=1, max_length=64)]
+_Value = Annotated[PlainText, StringConstraints(max_length=512)]
+Metadata = Annotated[
+    dict[_Key, _Value],
+    BeforeValidator(_no_larger),
+    Field(json_schema_extra={"maxProperties": _MAX_METADATA}),
+]
+"""A client's own notes on an object."""
+
+
+def _not_offered(value: Any) -> None:
+    if value is not None:
+        raise PydanticCustomError("unsupported_parameter", "this server does not offer it")
+
+
+NotOffered = Annotated[None, BeforeValidator(_not_offered)]
+"""A field of OpenAI's that asks for what is not here. Only null, which asks for nothing, passes."""
+
+
+def only(*offered: str) -> BeforeValidator:
+    """Refuses the values of OpenAI's that would change the answer and cannot be honoured."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value not in offered:
+            names = ", ".join(map(repr, offered))
+            raise PydanticCustomError("unsupported_value", f"this server offers {names} alone")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    if is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
+    return value
 
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]

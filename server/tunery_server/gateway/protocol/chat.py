@@ -2,13 +2,28 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from tunery_server.gateway.protocol.base import Answer, JsonObject, Request
+from tunery_server.errors import InvalidRequest, RequestError, TooLarge
+from tunery_server.gateway.protocol.base import Answer, JsonObject, NotOffered, Request, only
+from tunery_server.gateway.protocol.json_schema import check_grammar
 from tunery_server.gateway.protocol.sampling import MAX_TOP_LOGPROBS, Ignored, Sampling
+from tunery_server.strict_json import is_deeper, parse
 
 _NAME = r"^[a-zA-Z0-9_.-]{1,64}$"
 _MAX_TOKENS = 2**31 - 1
+_MAX_MESSAGES = 4096
+_MAX_ARGUMENTS_DEPTH = 32
+_OTHER_MEDIA = ("image", "audio", "video", "file", "input_", "refusal")
+"""How the types of OpenAI's other content parts begin."""
+
+
+def _text_only(part: Any) -> Any:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if isinstance(kind, str) and kind.startswith(_OTHER_MEDIA):
+        raise PydanticCustomError("unsupported_content", "this server reads text alone")
+    return part
 
 
 class TextPart(Request):
@@ -18,7 +33,25 @@ class TextPart(Request):
     text: str
 
 
-Content = str | Annotated[list[TextPart], Field(min_length=1, max_length=256)]
+_Part = Annotated[TextPart, BeforeValidator(_text_only)]
+Content = str | Annotated[list[_Part], Field(min_length=1, max_length=256, fail_fast=True)]
+
+
+def _object_or_none(arguments: str) -> str:
+    """What a chat template gets to see: the engine takes what is no JSON object for no arguments.
+
+    A model may have written anything, and the conversation has to go on.
+    """
+    try:
+        value = parse(arguments.encode())
+    except RequestError:
+        return "{}"
+    usable = isinstance(value, dict) and not is_deeper(value, _MAX_ARGUMENTS_DEPTH)
+    return arguments if usable else "{}"
+
+
+Arguments = Annotated[str, AfterValidator(_object_or_none)]
+"""Of a call that the model made: JSON in a string, which a chat template gets parsed."""
 
 
 class PromptMessage(Request):
@@ -38,10 +71,10 @@ class ToolMessage(Request):
 
 
 class CalledFunction(Request):
-    """A call that the model made: ``arguments`` is JSON in a string."""
+    """A call that the model made."""
 
     name: str = Field(pattern=_NAME)
-    arguments: str
+    arguments: Arguments
 
 
 class ToolCall(Request):
@@ -60,8 +93,9 @@ class AssistantMessage(Request):
     name: str | None = Field(default=None, pattern=_NAME)
     refusal: str | None = None
     annotations: list[Any] | None = Field(default=None, max_length=0)
-    audio: None = None
-    function_call: None = None
+    audio: NotOffered = None
+    function_call: NotOffered = None
+    reasoning: NotOffered = None
     tool_calls: list[ToolCall] | None = Field(default=None, min_length=1, max_length=128)
 
     @model_validator(mode="after")
@@ -125,33 +159,84 @@ class SchemaFormat(Request):
     json_schema: JsonSchema
 
 
+_TextModality = Annotated[Literal["text"], only("text")]
+
+
+def _few_messages(messages: Any) -> Any:
+    if isinstance(messages, list) and len(messages) > _MAX_MESSAGES:
+        message = f"messages: must not be more than {_MAX_MESSAGES}."
+        raise TooLarge(message, param="messages")
+    return messages
+
+
+Messages = Annotated[
+    list[Message],
+    Field(min_length=1, json_schema_extra={"maxItems": _MAX_MESSAGES}, fail_fast=True),
+    BeforeValidator(_few_messages),
+]
+
+
 class ChatRequest(Sampling, Ignored):
     """A chat completion."""
 
     model: str = Field(min_length=1)
-    messages: list[Message] = Field(min_length=1, max_length=4096)
+    messages: Messages
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
     max_tokens: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
-    tools: list[Tool] | None = Field(default=None, min_length=1, max_length=128)
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=128, fail_fast=True)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = (
         None
     )
+    modalities: Annotated[list[_TextModality], Field(min_length=1, max_length=1)] | None = None
+    verbosity: Annotated[Literal["medium"], only("medium")] | None = None
+    audio: NotOffered = None
+    function_call: NotOffered = None
+    functions: NotOffered = None
+    moderation: NotOffered = None
+    prediction: NotOffered = None
+    reasoning_effort: NotOffered = None
+    web_search_options: NotOffered = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ChatRequest":
         if self.max_tokens is not None and self.max_completion_tokens is not None:
-            raise ValueError("give max_tokens or max_completion_tokens, not both")
+            raise _unfit("max_tokens", "does not go with max_completion_tokens")
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs needs logprobs to be true")
+            raise _unfit("top_logprobs", "needs logprobs to be true")
         if self.tool_choice not in (None, "none") and not self.tools:
-            raise ValueError("tool_choice needs tools")
+            raise _unfit("tool_choice", "needs tools")
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options needs stream to be true")
+            raise _unfit("stream_options", "needs stream to be true")
         return self
+
+    @model_validator(mode="after")
+    def _bounded_grammars(self) -> "ChatRequest":
+        if isinstance(self.response_format, SchemaFormat):
+            check_grammar(self.response_format.json_schema.schema_, param="response_format")
+        for number, tool in self._forced_tools():
+            if tool.function.parameters is not None:
+                param = f"tools[{number}].function.parameters"
+                check_grammar(tool.function.parameters, param=param)
+        return self
+
+    def _forced_tools(self) -> list[tuple[int, Tool]]:
+        """Tools whose parameters become a grammar for the answer."""
+        tools = list(enumerate(self.tools or []))
+        if not isinstance(self.tool_choice, NamedTool):
+            return tools if self.tool_choice == "required" else []
+        name = self.tool_choice.function.name
+        named = [(number, tool) for number, tool in tools if tool.function.name == name]
+        if not named:
+            raise _unfit("tool_choice", "names a function that is not among the tools")
+        return named
+
+
+def _unfit(param: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"{param}: {reason}.", param=param)
 
 
 class NoChats(Answer):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from tunery_adapters.spec import LoraSpec
-from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request
+from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request, only
 from tunery_server.jobs.request import JobRequest
 
 _Auto = Literal["auto"]
@@ -31,7 +31,7 @@ class Supervised(Request):
 class Method(Request):
     """Only supervised training is offered; what is set for a method that was not chosen is idle."""
 
-    type: Literal["supervised"]
+    type: Annotated[Literal["supervised"], only("supervised")]
     supervised: Supervised | None = None
     dpo: JsonObject | None = None
     reinforcement: JsonObject | None = None

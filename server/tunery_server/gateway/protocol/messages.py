@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from tunery_server.gateway.protocol.base import JsonObject, PlainText, Request
+from tunery_server.gateway.protocol.json_schema import check_grammar
 from tunery_server.gateway.protocol.sampling import MAX_STOP_SEQUENCES, Stop
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
@@ -174,10 +175,21 @@ class MessageInput(Request):
         last = self.messages[-1].content
         if not isinstance(last, str) and last[-1].type == "tool_use":
             raise ValueError("messages must not end with a tool_use: send its tool_result")
-        wanted = self.tool_choice is not None and self.tool_choice.type in ("any", "tool")
-        if wanted and not self.tools:
+        if self._wants_a_call() and not self.tools:
             raise ValueError("tool_choice needs tools")
         return self
+
+    @model_validator(mode="after")
+    def _bounded_grammars(self) -> "MessageInput":
+        if self.output_config is not None and self.output_config.format is not None:
+            check_grammar(self.output_config.format.schema_, param="output_config.format")
+        if self._wants_a_call():
+            for number, tool in enumerate(self.tools or []):
+                check_grammar(tool.input_schema, param=f"tools[{number}].input_schema")
+        return self
+
+    def _wants_a_call(self) -> bool:
+        return self.tool_choice is not None and self.tool_choice.type in ("any", "tool")
 
 
 class MessageRequest(MessageInput):

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from tunery_server.gateway.protocol.base import JsonObject, Request
+from tunery_server.gateway.protocol.chat import Arguments
+from tunery_server.gateway.protocol.json_schema import check_grammar
 from tunery_server.gateway.protocol.sampling import MAX_TOP_LOGPROBS, Ignored
 
 _MAX_TOKENS = 2**31 - 1
@@ -77,7 +79,7 @@ class CallItem(Request):
     type: Literal["function_call"]
     call_id: _Id
     name: _Name
-    arguments: str
+    arguments: Arguments
     id: _Id | None = None
     status: _Status | None = None
 
@@ -196,6 +198,15 @@ class ResponseInput(Request):
     def _tools_to_choose_from(self) -> "ResponseInput":
         if self.tool_choice not in (None, "none", "auto") and not self.tools:
             raise ValueError("tool_choice needs tools")
+        return self
+
+    @model_validator(mode="after")
+    def _bounded_grammars(self) -> "ResponseInput":
+        if self.text is not None and isinstance(self.text.format, SchemaTextFormat):
+            check_grammar(self.text.format.schema_, param="text.format")
+        if self.tool_choice not in (None, "none", "auto"):
+            for number, tool in enumerate(self.tools or []):
+                check_grammar(tool.parameters or {}, param=f"tools[{number}].parameters")
         return self
 
 

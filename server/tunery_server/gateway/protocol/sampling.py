@@ -1,10 +1,11 @@
 """Parameters that chat and text completions share."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from tunery_server.gateway.protocol.base import PlainText, Request
+from tunery_server.gateway.protocol.base import Metadata, PlainText, Request
 
 MAX_CHOICES = 8
 MAX_STOP_SEQUENCES = 4
@@ -13,8 +14,43 @@ MAX_LOGIT_BIAS = 300
 MAX_SEED = 2**63 - 1
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-_TokenId = Annotated[str, StringConstraints(pattern=r"^\d{1,7}$")]
-_Bias = Annotated[float, Field(ge=-100, le=100)]
+_MAX_BIAS = 100
+_TOKEN_ID = re.compile(r"[0-9]{1,7}")
+
+
+def _few_biases(biases: Any) -> Any:
+    if isinstance(biases, dict) and len(biases) > MAX_LOGIT_BIAS:
+        raise ValueError(f"must not have more than {MAX_LOGIT_BIAS} token ids")
+    return biases
+
+
+def _known_biases(biases: dict[str, float]) -> dict[str, float]:
+    if not all(map(_TOKEN_ID.fullmatch, biases)):
+        raise ValueError("keys must be token ids")
+    if not all(-_MAX_BIAS <= bias <= _MAX_BIAS for bias in biases.values()):
+        raise ValueError(f"values must lie between -{_MAX_BIAS} and {_MAX_BIAS}")
+    return biases
+
+
+LogitBias = Annotated[
+    dict[str, float],
+    BeforeValidator(_few_biases),
+    AfterValidator(_known_biases),
+    Field(
+        json_schema_extra={
+            "maxProperties": MAX_LOGIT_BIAS,
+            "additionalProperties": False,
+            "patternProperties": {
+                f"^{_TOKEN_ID.pattern}$": {
+                    "type": "number",
+                    "minimum": -_MAX_BIAS,
+                    "maximum": _MAX_BIAS,
+                }
+            },
+        }
+    ),
+]
+"""The engine refuses ids beyond its vocabulary itself."""
 
 
 class StreamOptions(Request):
@@ -32,7 +68,7 @@ class Sampling(Request):
 
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    logit_bias: dict[_TokenId, _Bias] | None = Field(default=None, max_length=MAX_LOGIT_BIAS)
+    logit_bias: LogitBias | None = None
     n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
     seed: int | None = Field(default=None, ge=-MAX_SEED - 1, le=MAX_SEED)
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
@@ -40,9 +76,16 @@ class Sampling(Request):
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=-1, le=2**20)
     min_p: float | None = Field(default=None, ge=0, le=1)
-    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+
+
+class PromptCacheOptions(Request):
+    """How long OpenAI would keep a prompt's prefix. The engine keeps each as long as it can."""
+
+    mode: PlainText | None = Field(default=None, max_length=64)
+    ttl: PlainText | None = Field(default=None, max_length=64)
 
 
 class Ignored(Request):
@@ -51,13 +94,22 @@ class Ignored(Request):
     user: PlainText | None = Field(default=None, max_length=512)
     store: bool | None = None
     service_tier: PlainText | None = Field(default=None, max_length=64)
-    metadata: dict[str, str] | None = Field(default=None, max_length=16)
+    metadata: Metadata | None = None
     prompt_cache_key: PlainText | None = Field(default=None, max_length=512)
+    prompt_cache_options: PromptCacheOptions | None = None
     prompt_cache_retention: PlainText | None = Field(default=None, max_length=64)
     safety_identifier: PlainText | None = Field(default=None, max_length=512)
 
 
-NOT_FORWARDED = {*Ignored.model_fields, "model", "stream_options"}
+NOT_FORWARDED = {
+    *Ignored.model_fields,
+    "model",
+    "stream_options",
+    "modalities",
+    "verbosity",
+    "best_of",
+}
+"""The last three only have values that change nothing."""
 
 
 def engine_body(request: Sampling) -> dict[str, Any]:

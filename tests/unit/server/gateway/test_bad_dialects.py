@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.bad_chats import NOT_JSON, nested
+
 from .composed import Gateway
-from .test_bad_chat import NOT_JSON, nested
 
 RESPONSE = {"model": "base", "input": "hi"}
 USER = {"role": "user", "content": "hi"}
@@ -100,7 +101,7 @@ WRONG_RESPONSES: Wrong = {
     "max-text": ({"max_output_tokens": "5"}, "invalid_type", "max_output_tokens"),
     "max-true": ({"max_output_tokens": True}, "invalid_type", "max_output_tokens"),
     "temperature": ({"temperature": 2.1}, "decimal_above_max_value", "temperature"),
-    "top_p": ({"top_p": 0}, "integer_below_min_value", "top_p"),
+    "top_p": ({"top_p": 0}, "decimal_below_min_value", "top_p"),
     "top_logprobs": ({"top_logprobs": 21}, "integer_above_max_value", "top_logprobs"),
     "include": ({"include": ["file_search_call.results"]}, "invalid_value", "include[0]"),
     "encrypted": ({"include": ["reasoning.encrypted_content"]}, "invalid_value", "include[0]"),

@@ -40,11 +40,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
         "missing_required_parameter",
         "integrations[0].wandb",
     ),
-    "method-dpo": ({"method": {"type": "dpo"}}, "invalid_value", "method.type"),
+    "method-dpo": ({"method": {"type": "dpo"}}, "unsupported_value", "method.type"),
     "rank-zero": ({"lora": {"rank": 0}}, "integer_below_min_value", "lora.rank"),
     "rank-high": ({"lora": {"rank": 32}}, "integer_above_max_value", "lora.rank"),
     "dropout": ({"lora": {"dropout": 1.0}}, "decimal_above_max_value", "lora.dropout"),
-    "alpha": ({"lora": {"alpha": 0}}, "integer_below_min_value", "lora.alpha"),
+    "alpha": ({"lora": {"alpha": 0}}, "decimal_below_min_value", "lora.alpha"),
     "no-modules": ({"lora": {"target_modules": []}}, "empty_array", "lora.target_modules"),
     "module-regex": (
         {"lora": {"target_modules": ["(a+)+"]}},
@@ -58,7 +58,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
 WRONG_HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
     "n_epochs": (51, "integer_above_max_value"),
     "batch_size": (257, "integer_above_max_value"),
-    "learning_rate_multiplier": (0, "integer_below_min_value"),
+    "learning_rate_multiplier": (0, "decimal_below_min_value"),
 }
 
 UNKNOWN = [
