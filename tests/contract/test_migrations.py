@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import insert, inspect, select, text
 
 from tests.rows import a_file
+from tunery_server.errors import StorageFull
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.tables import files, metadata
@@ -49,6 +50,22 @@ def test_an_exception_rolls_back(database: Database) -> None:
     with pytest.raises(RuntimeError):
         fail_after_a_write()
     assert FileRecords(database).get("acme", file.id) is None
+
+
+def test_a_full_disk_is_told(database: Database) -> None:
+    """SQLite counts pages as it would count a disk's."""
+
+    def write_until_full() -> None:
+        with database.writing() as connection:
+            pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+            connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+            for _ in range(1000):
+                connection.execute(insert(files).values(asdict(a_file())))
+
+    with pytest.raises(StorageFull):
+        write_until_full()
+    with database.reading() as connection:
+        assert connection.execute(select(files)).all() == []
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -24,6 +24,8 @@ MAX_FIELD_BYTES = 1024
 MAX_OVERHEAD_BYTES = 2**16
 """All of a body but the file: boundaries, headers, fields, what stands before and after them."""
 
+_MAX_DELIMITERS = 16
+"""More than a form has; the parser takes a thousand times longer over one than over other bytes."""
 _MAX_HEADERS = 8
 _MAX_HEADER_BYTES = 4096
 
@@ -104,6 +106,8 @@ class _FormReader:
         self._file = file
         self._allowed = {file, *fields}
         self._parser = _parser(self, boundary)
+        self._delimiter = b"\r\n--" + boundary
+        self._delimiters = 0
         self._overhead = 0
         self._ended = False
         self._waiting: list[bytes] = []
@@ -117,6 +121,9 @@ class _FormReader:
 
     def feed(self, chunk: bytes) -> None:
         """Raises InvalidRequest as soon as something is wrong."""
+        self._delimiters += chunk.count(self._delimiter)
+        if self._delimiters > _MAX_DELIMITERS:
+            raise InvalidRequest("The form's boundary stands inside of its file.")
         waited = self.waiting_bytes
         try:
             self._parser.write(chunk)

@@ -11,11 +11,16 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from tunery_server.errors import StorageFull
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_WAIT_S = 10.0
 _LOCK_POLL_S = 0.01
+_PRIMARY_CODE = 0xFF
+"""Of SQLite's error codes the lowest byte is the kind; the others say more about it."""
 
 
 class Database:
@@ -40,9 +45,14 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Commit at the end, roll back on an exception."""
-        with self._writers.begin() as connection:
-            yield connection
+        """Commit at the end, roll back on an exception. Raises StorageFull when the disk is."""
+        try:
+            with self._writers.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if _is_full(error):
+                raise StorageFull("There is no room left on the server's disk.") from error
+            raise
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing when it is there already."""
@@ -55,6 +65,11 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self._readers.dispose()
+
+
+def _is_full(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & _PRIMARY_CODE == sqlite3.SQLITE_FULL
 
 
 def _prepare_sqlite(engine: SqlEngine) -> None:

@@ -86,6 +86,7 @@ BAD: dict[str, tuple[tuple[bytes, ...], bytes]] = {
     "preamble-that-is-skipped": ((), b"\rx\n"),
     "wrong-boundary": ((), b"--other\r\n"),
     "epilogue": ((PURPOSE, part("file", b"x", "a"), END), b"x"),
+    "boundary-in-a-file": ((PURPOSE, FILE_HEAD), f"\r\n--{BOUNDARY}x".encode()),
     "nameless": ((opening("form-data"), b"\r\n"), b"x"),
     "another-disposition": ((opening('attachment; name="file"; filename="a"'), b"\r\n"), b"x"),
     "no-disposition": ((f"--{BOUNDARY}\r\n\r\n".encode(),), b"x"),

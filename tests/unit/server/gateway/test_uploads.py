@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from openai import BadRequestError
+from openai import BadRequestError, RateLimitError
 from sqlalchemy import update
 
 from tunery_server.config import Settings
@@ -19,12 +19,20 @@ from .test_files import BOUNDARY, END, ROW, part
 from .test_repeats import ForgetfulProxy, through
 
 MAX_FILE_BYTES = 4 * 2**20
+MAX_TOTAL_BYTES = 5 * 2**20
 CREATE = {"bytes": 6, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"max_file_bytes": MAX_FILE_BYTES, "max_pending_uploads": 4})
+    return settings.model_copy(
+        update={
+            "max_file_bytes": MAX_FILE_BYTES,
+            "max_file_bytes_per_tenant": MAX_TOTAL_BYTES,
+            "max_files_per_tenant": 4,
+            "max_pending_uploads": 4,
+        }
+    )
 
 
 def on_disk(gateway: Gateway) -> list[Path]:
@@ -210,12 +218,39 @@ async def test_a_bad_part_is_refused_and_leaves_nothing(
 
 
 async def test_too_many_uploads_are_refused_for_good(gateway: Gateway) -> None:
+    """The stock client does not try again."""
     for _ in range(4):
         await begin(gateway)
-    async with gateway.http() as http:
-        answer = await http.post("/v1/uploads", json=CREATE)
-    assert (answer.status_code, answer.headers["x-should-retry"]) == (429, "false")
-    assert answer.json()["error"]["code"] == "insufficient_quota"
+    proxy = ForgetfulProxy(gateway, losing=0)
+    async with through(proxy, gateway) as client:
+        with pytest.raises(RateLimitError) as raised:
+            await client.uploads.create(**CREATE)  # type: ignore[arg-type]
+    assert raised.value.code == "insufficient_quota"
+    assert len(proxy.posts) == 1
+
+
+async def test_too_many_files_are_refused_for_good(gateway: Gateway) -> None:
+    proxy = ForgetfulProxy(gateway, losing=0)
+    async with through(proxy, gateway) as client:
+        for _ in range(3):
+            await client.files.create(file=("a", b"x"), purpose="user_data")
+        await begin(gateway)
+        for content in (b"x", b""):
+            with pytest.raises(RateLimitError) as raised:
+                await client.files.create(file=("a", content), purpose="user_data")
+            assert raised.value.code == "insufficient_quota"
+    assert len(proxy.posts) == 3 + 2
+    assert len(on_disk(gateway)) == 3
+
+
+async def test_one_byte_too_many_is_refused(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        for size in (MAX_FILE_BYTES, MAX_TOTAL_BYTES - MAX_FILE_BYTES):
+            await client.files.create(file=("a", bytes(size)), purpose="user_data")
+        with pytest.raises(RateLimitError):
+            await client.files.create(file=("a", b"x"), purpose="user_data")
+        await client.files.create(file=("a", b""), purpose="user_data")
+    assert len(on_disk(gateway)) == 3
 
 
 @pytest.mark.parametrize(
