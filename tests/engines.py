@@ -49,7 +49,7 @@ class ScriptedEngine:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.fault = Fault.NONE
         self.load_error: Exception | None = None
-        self.refusal = EngineRefused("no such thing", status=400)
+        self.refusal: Exception = EngineRefused("no such thing", status=400)
         self.go = asyncio.Event()
         self.running = 0
         self.idle = asyncio.Event()

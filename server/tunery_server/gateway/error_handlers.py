@@ -75,7 +75,7 @@ _ANTHROPIC_TYPES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
     HTTPStatus.INTERNAL_SERVER_ERROR: "api_error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "api_error",
 }
 
 _PROMPTS = {"/v1/completions": "prompt", "/v1/responses": "input"}
@@ -99,7 +99,7 @@ def error_body(
 ) -> bytes:
     """The body as ASCII JSON, whatever characters the client sent."""
     if current_wire() is Wire.ANTHROPIC:
-        return _ascii(_anthropic_error(message, status))
+        return _ascii(_anthropic_error(message, status, code))
     error = {
         "message": message,
         "type": _TYPES.get(status, "invalid_request_error"),
@@ -165,8 +165,10 @@ def _body_of_any(error: Exception) -> bytes:
     return body_of(error)[1] if isinstance(error, TuneryError) else _internal()
 
 
-def _anthropic_error(message: str, status: HTTPStatus) -> dict[str, Any]:
+def _anthropic_error(message: str, status: HTTPStatus, code: str | None) -> dict[str, Any]:
     kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error")
+    if code == Overloaded.code:
+        kind = "overloaded_error"
     return {
         "type": "error",
         "error": {"type": kind, "message": message},

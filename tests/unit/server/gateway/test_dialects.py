@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from tests.engines import Fault
 from tunery_adapters.special_tokens import JOINER
-from tunery_server.errors import EngineRefused
+from tunery_server.errors import EngineRefused, Overloaded
 
 from .composed import Gateway
 from .test_disconnect import Client
@@ -263,6 +263,21 @@ async def test_anthropics_errors_are_in_its_shape(gateway: Gateway) -> None:
         assert set(said["error"]) == {"type", "message"}
         assert said["type"] == "error"
         assert said["request_id"] == answer.headers["request-id"] == answer.headers["x-request-id"]
+
+
+async def test_anthropics_client_tells_a_full_line_from_an_engine_that_is_gone(
+    gateway: Gateway,
+) -> None:
+    gateway.engine.fault = Fault.AWAY
+    async with gateway.anthropic() as client:
+        ask = client.messages.create
+        with pytest.raises(anthropic.InternalServerError) as gone:
+            await ask(model="base", max_tokens=5, messages=[USER])
+        gateway.engine.fault = Fault.REFUSES
+        gateway.engine.refusal = Overloaded("full")
+        with pytest.raises(anthropic.InternalServerError) as full:
+            await ask(model="base", max_tokens=5, messages=[USER])
+    assert (gone.value.type, full.value.type) == ("api_error", "overloaded_error")
 
 
 async def test_either_header_carries_the_key_on_anthropics_wire_alone(gateway: Gateway) -> None:
