@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tunery_server.errors import InvalidRequest, TooLarge
 from tunery_server.files.jsonl import MAX_LINE_BYTES, read_lines
+from tunery_server.strict_json import parse
 
 MAX_LINES = 50_000
 """OpenAI's bound."""
@@ -50,6 +51,9 @@ class Checked:
 
 def check(path: Path, endpoint: str) -> Checked:
     """Read the whole file, up to the first :data:`MAX_ERRORS` faults. Blocking."""
+    if not path.is_file():
+        # It was deleted between the look of the request that made the batch, and its record.
+        return Checked(0, None, (Fault("file_not_found", "The input file was deleted."),))
     check = _Check(endpoint)
     for number, text in enumerate(read_lines(path), start=1):
         if number > MAX_LINES:
@@ -65,7 +69,7 @@ def check(path: Path, endpoint: str) -> Checked:
 
 def lines(path: Path) -> Iterator[Line]:
     """The requests of a file that was checked."""
-    return (Line.model_validate(orjson.loads(text)) for text in read_lines(path))
+    return (Line.model_validate(parse(text)) for text in read_lines(path))
 
 
 @dataclass(slots=True)
@@ -111,11 +115,13 @@ class _Bad(Exception):
 
 def _parsed(text: bytes) -> Line:
     if len(text) > MAX_LINE_BYTES:
-        raise _Bad("line_too_long", f"The line is longer than {MAX_LINE_BYTES} bytes.")
+        raise _Bad("line_too_large", f"The line is longer than {MAX_LINE_BYTES} bytes.")
     try:
-        row = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise _Bad("invalid_json_line", "The line is not valid JSON in UTF-8.") from None
+        row = parse(text)
+    except TooLarge as error:
+        raise _Bad("line_too_large", error.message) from None
+    except InvalidRequest as error:
+        raise _Bad("invalid_json_line", f"The line is {error.message}.") from None
     if not isinstance(row, dict):
         raise _Bad("invalid_json_line", "The line is not a JSON object.")
     try:

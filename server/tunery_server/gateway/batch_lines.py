@@ -1,5 +1,6 @@
 """Answers a line of a batch as the interactive route would answer its body."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -46,7 +47,8 @@ class BatchLines:
     async def __call__(self, tenant_id: str, endpoint: str, body: dict[str, Any]) -> LineAnswer:
         """Whatever is wrong with the line is an answer. Raises TryAgainLater for what will pass."""
         try:
-            question = _question(endpoint, body)
+            # In a thread, for a long line would hold up everybody else's answers.
+            question = await asyncio.to_thread(_question, endpoint, body)
             inference = replace(question.inference, background=True)
             answer = await self._relay.complete(tenant_id, inference)
             return LineAnswer(HTTPStatus.OK, orjson.loads(question.answered(answer)))

@@ -62,7 +62,8 @@ def missing(name: str) -> dict[str, Any]:
         (b"[1]", "invalid_json_line", None),
         (b"", "invalid_json_line", None),
         (b"[" * 2000, "invalid_json_line", None),
-        (b'"' + b"x" * MAX_LINE_BYTES + b'"', "line_too_long", None),
+        (b"[" + b"0,[]," * 2**17 + b"0]", "line_too_large", None),
+        (b'"' + b"x" * MAX_LINE_BYTES + b'"', "line_too_large", None),
         (missing("custom_id"), "missing_required_parameter", "custom_id"),
         (missing("method"), "missing_required_parameter", "method"),
         (missing("url"), "missing_required_parameter", "url"),
@@ -90,6 +91,10 @@ def test_a_wrong_body_is_no_fault_of_the_file(path: Path) -> None:
 def test_an_empty_file_has_nothing_to_run(path: Path) -> None:
     for rows in ((), (b"", b"  ")):
         assert fault(path, *rows) == ("empty_file", None, None)
+
+
+def test_a_file_that_was_deleted_meanwhile(path: Path) -> None:
+    assert [fault.code for fault in check(path, CHAT).faults] == ["file_not_found"]
 
 
 def test_only_the_first_faults_are_kept(path: Path) -> None:
