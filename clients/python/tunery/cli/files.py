@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import rich.progress
 import typer
 
-from ._output import document, print_fields, print_json, print_page, print_table, say
+from ._output import document, print_fields, print_json, print_page, print_table, say, stderr
 from ._session import Session, with_session
+
+_BAR_FROM_BYTES = 8 * 2**20
 
 app = typer.Typer(no_args_is_help=True, help="Files on the server: training data, results.")
 
@@ -21,7 +24,12 @@ def upload(
     purpose: Annotated[str, typer.Option(help="What the file is for.")] = "fine-tune",
 ) -> None:
     """Upload a file; print its id."""
-    file = session.client().files.create(file=path, purpose=cast(Any, purpose))
+    shown = stderr.is_terminal and path.stat().st_size >= _BAR_FROM_BYTES
+    bar = rich.progress.open(
+        path, "rb", description=path.name, console=stderr, transient=True, disable=not shown
+    )
+    with bar as content:  # read as it is sent; a path would be read whole first
+        file = session.client().files.create(file=(path.name, content), purpose=cast(Any, purpose))
     if session.json:
         return print_json(document(file))
     return say(file.id)
