@@ -2,7 +2,33 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from tunery_server.errors import RequestError
+from tunery_server.strict_json import is_deeper, parse
+
+_MAX_DEPTH = 32
+
+
+def _shallow(value: Any) -> Any:
+    if is_deeper(value, _MAX_DEPTH):
+        raise ValueError(f"must not be nested deeper than {_MAX_DEPTH} levels")
+    return value
+
+
+def _json_object(arguments: str) -> str:
+    """Chat templates get them parsed, so that here, too, they have to be what they should be."""
+    try:
+        value = parse(arguments.encode()) if arguments else {}
+    except RequestError as error:
+        raise ValueError(error.message) from None
+    if not isinstance(_shallow(value), dict):
+        raise ValueError("must be a JSON object in a string")
+    return arguments
+
+
+_Object = Annotated[dict[str, Any], AfterValidator(_shallow)]
+_Arguments = Annotated[str, AfterValidator(_json_object)]
 
 
 class _Strict(BaseModel):
@@ -16,7 +42,7 @@ class _Text(_Strict):
 
 class _Function(_Strict):
     name: str = Field(min_length=1)
-    arguments: str
+    arguments: _Arguments
 
 
 class _ToolCall(_Strict):
@@ -25,25 +51,28 @@ class _ToolCall(_Strict):
     function: _Function
 
 
+_Content = str | Annotated[list[_Text], Field(min_length=1, fail_fast=True)]
+
+
 class _Prompt(_Strict):
     role: Literal["system", "developer", "user"]
-    content: str | list[_Text]
+    content: _Content
     name: str | None = None
 
 
 class _ToolResult(_Strict):
     role: Literal["tool"]
-    content: str | list[_Text]
+    content: _Content
     tool_call_id: str
 
 
 class _Assistant(_Strict):
     role: Literal["assistant"]
-    content: str | list[_Text] | None = None
+    content: _Content | None = None
     name: str | None = None
     refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = Field(default=None, min_length=1)
-    weight: Literal[0, 1] | None = None
+    tool_calls: Annotated[list[_ToolCall], Field(min_length=1, fail_fast=True)] | None = None
+    weight: Annotated[int, Field(ge=0, le=1)] | None = None
 
     @property
     def trained(self) -> bool:
@@ -54,20 +83,33 @@ class _Assistant(_Strict):
 _Message = Annotated[_Prompt | _ToolResult | _Assistant, Field(discriminator="role")]
 
 
+class _Described(_Strict):
+    name: str = Field(min_length=1)
+    description: str | None = None
+    parameters: _Object | None = None
+    strict: bool | None = None
+
+
 class _Tool(_Strict):
     type: Literal["function"]
-    function: dict[str, Any]
+    function: _Described
 
 
 class ChatRow(_Strict):
     """A conversation with at least one assistant turn to learn from."""
 
-    messages: list[_Message] = Field(min_length=1, max_length=10_000)
-    tools: list[_Tool] | None = None
+    messages: list[_Message] = Field(min_length=1, max_length=10_000, fail_fast=True)
+    tools: Annotated[list[_Tool], Field(fail_fast=True)] | None = None
     parallel_tool_calls: bool | None = None
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "ChatRow":
         if not any(isinstance(m, _Assistant) and m.trained for m in self.messages):
             raise ValueError("no assistant message with content and a weight other than 0")
+        return self
+
+    @model_validator(mode="after")
+    def _one_system_message(self) -> "ChatRow":
+        if sum(message.role == "system" for message in self.messages) > 1:
+            raise ValueError("more than one system message")
         return self

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-import orjson
 from pydantic import ValidationError
 
-from tunery_server.errors import InvalidRequest
+from tunery_server.errors import InvalidRequest, RequestError
 from tunery_server.files.chat_rows import ChatRow
+from tunery_server.files.formats import refuse_other_formats
 from tunery_server.files.jsonl import MAX_LINE_BYTES, read_lines
+from tunery_server.strict_json import parse, repeats_a_key
 
 MAX_LINES = 1_000_000
 _SHOWN = 10
@@ -16,8 +17,10 @@ _SHOWN = 10
 def count_examples(path: Path) -> int:
     """Number of training examples in a chat JSONL file; reads one line at a time.
 
-    Raises InvalidRequest with the line numbers and reasons of the first ten faults.
+    Raises InvalidRequest with the line numbers and reasons of the first ten faults, or
+    UnsupportedMediaType for a file that is compressed.
     """
+    refuse_other_formats(path)
     examples, faults = 0, []
     for number, line in enumerate(read_lines(path), start=1):
         if number > MAX_LINES:
@@ -41,16 +44,16 @@ def _fault(line: bytes) -> str | None:
     if not line:
         return "empty"
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return "not valid JSON in UTF-8 (a training file holds one JSON object per line: JSONL)"
+        row = parse(line)
+    except RequestError as error:
+        return f"{error.message.removeprefix('is ')} (a training file holds one JSON object per line: JSONL)"
     if not isinstance(row, dict):
         return "not a JSON object (a training file holds one JSON object per line: JSONL)"
     try:
         ChatRow.model_validate(row)
     except ValidationError as error:
         return _reason(error)
-    return None
+    return "an object has the same key twice" if repeats_a_key(line, row) else None
 
 
 def _reason(error: ValidationError) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_LINE_BYTES = 2**20
+_MAX_BLANK = 1000
+"""At the end of a file; more of them are lines, so that reading them is given up."""
 _READ_BYTES = MAX_LINE_BYTES + len(b"\r\n")
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """Lines without their end; blank lines at the very end do not count.
+    """Lines without their end; some blank lines at the very end do not count.
 
     Of a line longer than :data:`MAX_LINE_BYTES` only the beginning is kept, which is longer, too.
     """
@@ -20,10 +22,12 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 _skip_line(file, line)
             if not line.strip():
                 blank += 1
-                continue
+                if blank <= _MAX_BLANK:
+                    continue
             yield from (b"" for _ in range(blank))
             blank = 0
-            yield line.rstrip(b"\r\n")
+            if line.strip():
+                yield line.rstrip(b"\r\n")
 
 
 def _skip_line(file: BinaryIO, piece: bytes) -> None:

@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tunery_server.errors import InvalidRequest, UnsupportedMediaType
+from tunery_server.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from tunery_server.gateway.protocol.base import Request as Body
 from tunery_server.strict_json import parse
 
@@ -94,8 +94,8 @@ def _require_json(request: Request) -> None:
 def _parsed(body: bytes) -> Any:
     try:
         return parse(body)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"The body is {error.message}.", code=error.code) from None
+    except (InvalidRequest, TooLarge) as error:
+        raise type(error)(f"The body {error.message}.", code=error.code) from None
 
 
 def _problem(error: ValidationError, body: Any) -> InvalidRequest:
