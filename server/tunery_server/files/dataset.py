@@ -12,6 +12,7 @@ from tunery_server.strict_json import parse, repeats_a_key
 
 MAX_LINES = 1_000_000
 _SHOWN = 10
+_HINT = "(a training file holds one JSON object per line: JSONL)"
 
 
 def count_examples(path: Path) -> int:
@@ -46,9 +47,9 @@ def _fault(line: bytes) -> str | None:
     try:
         row = parse(line)
     except RequestError as error:
-        return f"{error.message.removeprefix('is ')} (a training file holds one JSON object per line: JSONL)"
+        return f"{error.message.removeprefix('is ')} {_HINT}"
     if not isinstance(row, dict):
-        return "not a JSON object (a training file holds one JSON object per line: JSONL)"
+        return f"not a JSON object {_HINT}"
     try:
         ChatRow.model_validate(row)
     except ValidationError as error:
