@@ -70,6 +70,7 @@ from tunery_server.records.quota import Quota
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
+from tunery_server.serving.breaker import Breaker
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.monitor import EngineMonitor
@@ -340,6 +341,7 @@ def _relay(
         admission=Admission(
             places=settings.max_concurrent_requests, line=settings.max_queued_requests
         ),
+        breaker=Breaker(timer=time.monotonic),
         salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
         timer=time.perf_counter,
     )

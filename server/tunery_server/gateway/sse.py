@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tunery_server.errors import EngineUnavailable, TuneryError
 from tunery_server.gateway.disconnect import ClientGone, until_gone
 from tunery_server.gateway.error_handlers import event_of
-from tunery_server.serving.relay import StreamCut
+from tunery_server.serving.usage import StreamCut
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)

@@ -11,9 +11,10 @@ import orjson
 from tunery_server.engine.contract import Engine, Reply
 from tunery_server.errors import EngineUnavailable
 from tunery_server.serving.admission import Admission
+from tunery_server.serving.breaker import Breaker, fingerprint
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Target
-from tunery_server.serving.usage import StreamUsage, Usage, usage_of
+from tunery_server.serving.usage import StreamCut, StreamUsage, Usage, usage_of
 from tunery_server.telemetry import metrics
 
 VERBATIM = frozenset({"/v1/completions"})
@@ -39,10 +40,6 @@ class InferenceRequest:
     """Nobody waits for the answer: every other request goes first."""
 
 
-class StreamCut(Exception):
-    """The engine's stream ended before its closing event."""
-
-
 class Relay:
     """Resolve, admit, make resident, forward."""
 
@@ -53,6 +50,7 @@ class Relay:
         resolver: Resolver,
         residency: Residency,
         admission: Admission,
+        breaker: Breaker,
         salt: Callable[[str], str],
         timer: Callable[[], float],
     ) -> None:
@@ -60,6 +58,7 @@ class Relay:
         self._resolver = resolver
         self._residency = residency
         self._admission = admission
+        self._breaker = breaker
         self._salt = salt
         self._timer = timer
 
@@ -115,8 +114,10 @@ class Relay:
         await stack.enter_async_context(self._admission.place(background=request.background))
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
-        prompt = await self._plain(request)
-        body = {**prompt, "model": target.name, "cache_salt": self._salt(tenant_id)}
+        prompt = {**await self._plain(request), "model": target.name}
+        same = fingerprint(request.path, orjson.dumps(prompt))
+        stack.enter_context(self._breaker.watching(same, self._residency.boot_id))
+        body = {**prompt, "cache_salt": self._salt(tenant_id)}
         if request.stream:
             body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
         forwarded = self._engine.forward(request.path, orjson.dumps(body))

@@ -35,6 +35,11 @@ class Residency:
         return self._status is not None
 
     @property
+    def boot_id(self) -> str | None:
+        """Of the engine process that answers; None while none does."""
+        return None if self._status is None else self._status.boot_id
+
+    @property
     def special_tokens(self) -> SpecialTokens:
         """The base model's. They outlive an engine process; EngineUnavailable before the first."""
         if self._special_tokens is None:

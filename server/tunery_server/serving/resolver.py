@@ -1,6 +1,7 @@
 """From the ``model`` of a request to what the engine calls it."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,9 @@ from tunery_server.records.rows import Adapter
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
+"""Of an adapter, perhaps. No other text gets as far as the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Resolver:
         """The target of ``model``. Raises NotFound."""
         if model == self._base.name:
             return self._base
+        if not _NAME.fullmatch(model):
+            raise _unknown(model)
         adapter = await asyncio.to_thread(self._adapters.usable, tenant_id, model)
         if adapter is None:
             raise _unknown(model)

@@ -27,6 +27,10 @@ def usage_of(answer: bytes) -> Usage | None:
         return None
 
 
+class StreamCut(Exception):
+    """The engine's stream ended before its closing event."""
+
+
 class StreamUsage:
     """Reads a stream of server-sent events as it goes by, and drops the event that only counts.
 

@@ -248,3 +248,20 @@ async def test_an_adapter_that_cannot_be_loaded_hurts_nobody_else(gateway: Gatew
         bad = await http.post("/v1/chat/completions", json={**CHAT, "model": adapter.model})
         good = await http.post("/v1/chat/completions", json=CHAT)
     assert (bad.status_code, good.status_code) == (400, 200)
+
+
+async def test_a_body_that_kills_the_engine_twice_is_refused(gateway: Gateway) -> None:
+    killer = {**CHAT, "seed": 666}
+    async with gateway.http() as http:
+        for _ in range(2):
+            gateway.engine.fault = Fault.DIES
+            lost = await http.post("/v1/chat/completions", json=killer)
+            assert lost.status_code == 503
+            gateway.engine.fault = Fault.NONE
+            gateway.engine.restart()
+            await gateway.see_engine()
+        gateway.engine.requests.clear()
+        refused = await http.post("/v1/chat/completions", json=killer)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "request_refused")
+        assert gateway.engine.requests == []
+        assert (await http.post("/v1/chat/completions", json=CHAT)).status_code == 200
