@@ -217,22 +217,25 @@ class ChatRequest(Sampling, Ignored):
     def _bounded_grammars(self) -> "ChatRequest":
         if isinstance(self.response_format, SchemaFormat):
             check_grammar(self.response_format.json_schema.schema_, param="response_format")
-        for number, tool in self._forced_tools():
+        for number, tool in self._constrained_tools():
             if tool.function.parameters is not None:
                 param = f"tools[{number}].function.parameters"
                 check_grammar(tool.function.parameters, param=param)
         return self
 
-    def _forced_tools(self) -> list[tuple[int, Tool]]:
-        """Tools whose parameters become a grammar for the answer."""
+    def _constrained_tools(self) -> list[tuple[int, Tool]]:
+        """Tools whose parameters become a grammar for the answer: forced ones, and strict ones."""
         tools = list(enumerate(self.tools or []))
+        if self.tool_choice == "required":
+            return tools
+        strict = [(number, tool) for number, tool in tools if tool.function.strict]
         if not isinstance(self.tool_choice, NamedTool):
-            return tools if self.tool_choice == "required" else []
+            return strict
         name = self.tool_choice.function.name
         named = [(number, tool) for number, tool in tools if tool.function.name == name]
         if not named:
             raise _unfit("tool_choice", "names a function that is not among the tools")
-        return named
+        return named + strict
 
 
 def _unfit(param: str, reason: str) -> InvalidRequest:

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
-from tunery_server.gateway.protocol.base import JsonObject, PlainText, Request
+from tunery_server.gateway.protocol.base import JsonObject, NotOffered, PlainText, Request
 from tunery_server.gateway.protocol.json_schema import check_grammar
 from tunery_server.gateway.protocol.sampling import MAX_STOP_SEQUENCES, Stop
 
@@ -31,7 +32,7 @@ class TextBlockInput(_Block):
     citations: Annotated[list[Any], Field(max_length=0)] | None = None
 
 
-_Texts = Annotated[list[TextBlockInput], Field(min_length=1, max_length=256)]
+_Texts = Annotated[list[TextBlockInput], Field(min_length=1, max_length=256, fail_fast=True)]
 
 
 class ToolUseInput(_Block):
@@ -61,7 +62,7 @@ _Said = Annotated[
     Annotated[TextBlockInput, Tag("a text")] | Annotated[ToolResultInput, Tag("a tool_result")],
     Discriminator(
         _kind,
-        custom_error_type="other_block",
+        custom_error_type="unsupported_content",
         custom_error_message="only a text or a tool_result is read",
     ),
 ]
@@ -69,7 +70,7 @@ _Answered = Annotated[
     Annotated[TextBlockInput, Tag("a text")] | Annotated[ToolUseInput, Tag("a tool_use")],
     Discriminator(
         _kind,
-        custom_error_type="other_block",
+        custom_error_type="unsupported_content",
         custom_error_message="only a text or a tool_use is read",
     ),
 ]
@@ -79,14 +80,14 @@ class UserTurn(Request):
     """A user's turn, with the results of the calls that the model asked for."""
 
     role: Literal["user"]
-    content: str | Annotated[list[_Said], Field(min_length=1, max_length=256)]
+    content: str | Annotated[list[_Said], Field(min_length=1, max_length=256, fail_fast=True)]
 
 
 class AssistantTurn(Request):
     """A turn of the model. As the last message, the beginning of its answer."""
 
     role: Literal["assistant"]
-    content: str | Annotated[list[_Answered], Field(min_length=1, max_length=256)]
+    content: str | Annotated[list[_Answered], Field(min_length=1, max_length=256, fail_fast=True)]
 
 
 class SystemTurn(Request):
@@ -111,7 +112,7 @@ class CustomTool(_Block):
 
 def _custom_only(tool: Any) -> Any:
     if isinstance(tool, dict) and tool.get("type") not in (None, "custom"):
-        raise ValueError("is not offered: tools of the client's own are the only ones")
+        raise PydanticCustomError("unsupported_value", "the client's own tools are the only ones")
     return tool
 
 
@@ -162,13 +163,16 @@ class MessageInput(Request):
     """What the engine reads: the conversation and the tools in it."""
 
     model: str = Field(min_length=1)
-    messages: list[Turn] = Field(min_length=1, max_length=4096)
+    messages: list[Turn] = Field(min_length=1, max_length=4096, fail_fast=True)
     system: str | _Texts | None = None
-    tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
+    tools: Annotated[list[_Tool], Field(max_length=128, fail_fast=True)] | None = None
     tool_choice: Annotated[ToolMode | ChosenTool, Field(discriminator="type")] | None = None
     output_config: OutputConfig | None = None
     thinking: NoThinking | None = None
     cache_control: CacheControl | None = None
+    container: NotOffered = None
+    context_management: NotOffered = None
+    mcp_servers: NotOffered = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "MessageInput":
@@ -183,8 +187,8 @@ class MessageInput(Request):
     def _bounded_grammars(self) -> "MessageInput":
         if self.output_config is not None and self.output_config.format is not None:
             check_grammar(self.output_config.format.schema_, param="output_config.format")
-        if self._wants_a_call():
-            for number, tool in enumerate(self.tools or []):
+        for number, tool in enumerate(self.tools or []):
+            if self._wants_a_call() or tool.strict:
                 check_grammar(tool.input_schema, param=f"tools[{number}].input_schema")
         return self
 

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
-from tunery_server.gateway.protocol.base import JsonObject, Request
+from tunery_server.gateway.protocol.base import JsonObject, NotOffered, Request, only
 from tunery_server.gateway.protocol.chat import Arguments
 from tunery_server.gateway.protocol.json_schema import check_grammar
 from tunery_server.gateway.protocol.sampling import MAX_TOP_LOGPROBS, Ignored
@@ -18,12 +19,12 @@ _Status = Literal["in_progress", "completed", "incomplete"]
 def _not_offered(reason: str) -> BeforeValidator:
     def refuse(value: object) -> None:
         if value not in (None, False):
-            raise ValueError(reason)
+            raise PydanticCustomError("unsupported_parameter", reason)
 
     return BeforeValidator(refuse)
 
 
-_NOTHING_STORED = _not_offered("is not offered: no response is stored; send the items in 'input'")
+_NOTHING_STORED = _not_offered("no response is stored here; send its items in 'input'")
 
 
 class InputTextPart(Request):
@@ -49,8 +50,16 @@ class RefusalPart(Request):
     refusal: str
 
 
-_Input = Annotated[list[InputTextPart], Field(min_length=1, max_length=256)]
+def _text_only(part: Any) -> Any:
+    if isinstance(part, dict) and part.get("type", "input_text") != "input_text":
+        raise PydanticCustomError("unsupported_content", "this server reads input_text alone")
+    return part
+
+
+_InputPart = Annotated[InputTextPart, BeforeValidator(_text_only)]
+_Input = Annotated[list[_InputPart], Field(min_length=1, max_length=256, fail_fast=True)]
 _OutputPart = Annotated[OutputTextPart | RefusalPart, Field(discriminator="type")]
+_Output = Annotated[list[_OutputPart], Field(min_length=1, max_length=256, fail_fast=True)]
 
 
 class PromptItem(Request):
@@ -68,7 +77,7 @@ class AssistantItem(Request):
 
     type: Literal["message"] | None = None
     role: Literal["assistant"]
-    content: str | Annotated[list[_OutputPart], Field(min_length=1, max_length=256)]
+    content: str | _Output
     id: _Id | None = None
     status: _Status | None = None
 
@@ -111,7 +120,7 @@ Item = Annotated[
     | Annotated[CallOutputItem, Tag("function_call_output")],
     Discriminator(
         _kind,
-        custom_error_type="other_item",
+        custom_error_type="unsupported_content",
         custom_error_message="only messages, function calls and their outputs are read",
     ),
 ]
@@ -129,7 +138,7 @@ class FunctionTool(Request):
 
 def _functions_only(tool: Any) -> Any:
     if isinstance(tool, dict) and tool.get("type", "function") != "function":
-        raise ValueError("is not offered: functions are the only tools")
+        raise PydanticCustomError("unsupported_value", "functions are the only tools here")
     return tool
 
 
@@ -163,14 +172,14 @@ class TextSettings(Request):
     """The form of the answer."""
 
     format: Annotated[PlainTextFormat | SchemaTextFormat, Field(discriminator="type")] | None = None
-    verbosity: Literal["medium"] | None = None
+    verbosity: Annotated[Literal["medium"], only("medium")] | None = None
 
 
 class NoReasoning(Request):
     """The defaults of OpenAI's reasoning settings, which ask for nothing."""
 
-    effort: Literal["none"] | None = None
-    summary: None = None
+    effort: Annotated[Literal["none"], only("none")] | None = None
+    summary: NotOffered = None
 
 
 class ResponseStreamOptions(Request):
@@ -183,14 +192,14 @@ class ResponseInput(Request):
     """What the engine reads: the conversation and the tools in it."""
 
     model: str = Field(min_length=1)
-    input: str | Annotated[list[Item], Field(min_length=1, max_length=4096)]
+    input: str | Annotated[list[Item], Field(min_length=1, max_length=4096, fail_fast=True)]
     instructions: str | None = None
-    tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
+    tools: Annotated[list[_Tool], Field(max_length=128, fail_fast=True)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedFunctionTool | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None
     reasoning: NoReasoning | None = None
-    truncation: Literal["disabled"] | None = None
+    truncation: Annotated[Literal["disabled"], only("disabled")] | None = None
     conversation: Annotated[None, _NOTHING_STORED] = None
     previous_response_id: Annotated[None, _NOTHING_STORED] = None
 
@@ -204,10 +213,14 @@ class ResponseInput(Request):
     def _bounded_grammars(self) -> "ResponseInput":
         if self.text is not None and isinstance(self.text.format, SchemaTextFormat):
             check_grammar(self.text.format.schema_, param="text.format")
-        if self.tool_choice not in (None, "none", "auto"):
-            for number, tool in enumerate(self.tools or []):
+        forced = self.tool_choice not in (None, "none", "auto")
+        for number, tool in enumerate(self.tools or []):
+            if forced or tool.strict:
                 check_grammar(tool.parameters or {}, param=f"tools[{number}].parameters")
         return self
+
+
+_Include = Annotated[Literal["message.output_text.logprobs"], only("message.output_text.logprobs")]
 
 
 class ResponseRequest(ResponseInput, Ignored):
@@ -219,15 +232,15 @@ class ResponseRequest(ResponseInput, Ignored):
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=-1, le=2**20)
     min_p: float | None = Field(default=None, ge=0, le=1)
-    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
     top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
-    include: (
-        Annotated[list[Literal["message.output_text.logprobs"]], Field(max_length=1)] | None
-    ) = None
+    include: Annotated[list[_Include], Field(max_length=1)] | None = None
     stream: bool | None = None
     stream_options: ResponseStreamOptions | None = None
-    background: Annotated[None, _not_offered("is not offered: wait for the answer")] = None
-    prompt: Annotated[None, _not_offered("is not offered: no prompt is stored")] = None
+    background: Annotated[None, _not_offered("no response is stored; wait for it")] = None
+    context_management: NotOffered = None
+    moderation: NotOffered = None
+    prompt: Annotated[None, _not_offered("no prompt is stored here")] = None
 
     @model_validator(mode="after")
     def _options_of_a_stream(self) -> "ResponseRequest":

@@ -61,15 +61,25 @@ WRONG_RESPONSES: Wrong = {
     "input-many": (items(*[USER] * 4097), "array_above_max_length", "input"),
     "item-null": (items(None), "invalid_type", "input[0]"),
     "item-text": (items("x"), "invalid_type", "input[0]"),
-    "item-type": (items({"type": "computer_call"}), "invalid_value", "input[0]"),
-    "item-reference": (items({"type": "item_reference", "id": "x"}), "invalid_value", "input[0]"),
-    "item-reasoning": (items({"type": "reasoning", "summary": []}), "invalid_value", "input[0]"),
+    "item-type": (items({"type": "computer_call"}), "unsupported_content", "input[0]"),
+    "item-reference": (items({"type": "item_reference"}), "unsupported_content", "input[0]"),
+    "item-reasoning": (items({"type": "reasoning"}), "unsupported_content", "input[0]"),
     "item-role": (items({"role": "wizard", "content": "x"}), "invalid_value", "input[0].role"),
     "item-no-role": (items({"content": "x"}), "missing_required_parameter", "input[0].role"),
     "item-extra": (items({**USER, "a": 1}), "unknown_parameter", "input[0].a"),
     "content-null": (prompt(None), "invalid_type", "input[0].content"),
     "content-empty": (prompt([]), "empty_array", "input[0].content"),
     "content-number": (prompt(5), "invalid_type", "input[0].content"),
+    "content-image": (
+        prompt([{"type": "input_image", "image_url": "http://169.254.169.254/"}]),
+        "unsupported_content",
+        "input[0].content[0]",
+    ),
+    "content-file": (
+        prompt([{"type": "input_file", "file_url": "file:///etc/passwd"}]),
+        "unsupported_content",
+        "input[0].content[0]",
+    ),
     "assistant-part": (
         items({"role": "assistant", "content": [{"type": "input_text", "text": "x"}]}),
         "invalid_value",
@@ -103,12 +113,12 @@ WRONG_RESPONSES: Wrong = {
     "temperature": ({"temperature": 2.1}, "decimal_above_max_value", "temperature"),
     "top_p": ({"top_p": 0}, "decimal_below_min_value", "top_p"),
     "top_logprobs": ({"top_logprobs": 21}, "integer_above_max_value", "top_logprobs"),
-    "include": ({"include": ["file_search_call.results"]}, "invalid_value", "include[0]"),
-    "encrypted": ({"include": ["reasoning.encrypted_content"]}, "invalid_value", "include[0]"),
-    "tool-web-search": ({"tools": [{"type": "web_search"}]}, "invalid_value", "tools[0]"),
-    "tool-mcp": ({"tools": [{"type": "mcp", "server_url": ""}]}, "invalid_value", "tools[0]"),
-    "tool-code": ({"tools": [{"type": "code_interpreter"}]}, "invalid_value", "tools[0]"),
-    "tool-custom": ({"tools": [{"type": "custom", "name": "f"}]}, "invalid_value", "tools[0]"),
+    "include": ({"include": ["file_search_call.results"]}, "unsupported_value", "include[0]"),
+    "encrypted": ({"include": ["reasoning.encrypted_content"]}, "unsupported_value", "include[0]"),
+    "tool-web-search": ({"tools": [{"type": "web_search"}]}, "unsupported_value", "tools[0]"),
+    "tool-mcp": ({"tools": [{"type": "mcp", "server_url": ""}]}, "unsupported_value", "tools[0]"),
+    "tool-code": ({"tools": [{"type": "code_interpreter"}]}, "unsupported_value", "tools[0]"),
+    "tool-custom": ({"tools": [{"type": "custom", "name": "f"}]}, "unsupported_value", "tools[0]"),
     "tool-name": ({"tools": [{**FUNCTION, "name": "a b"}]}, "invalid_value", "tools[0].name"),
     "tool-deep": (
         {"tools": [{**FUNCTION, "parameters": nested(40)}]},
@@ -129,15 +139,15 @@ WRONG_RESPONSES: Wrong = {
         "invalid_value",
         "text.format.schema",
     ),
-    "verbosity": ({"text": {"verbosity": "high"}}, "invalid_value", "text.verbosity"),
+    "verbosity": ({"text": {"verbosity": "high"}}, "unsupported_value", "text.verbosity"),
     "stream-text": ({"stream": "true"}, "invalid_type", "stream"),
     "stream-options": ({"stream_options": {}}, "invalid_value", None),
-    "background": ({"background": True}, "invalid_value", "background"),
-    "previous": ({"previous_response_id": "resp_1"}, "invalid_value", "previous_response_id"),
-    "conversation": ({"conversation": {"id": "c"}}, "invalid_value", "conversation"),
-    "prompt": ({"prompt": {"id": "p"}}, "invalid_value", "prompt"),
-    "reasoning": ({"reasoning": {"effort": "high"}}, "invalid_value", "reasoning.effort"),
-    "truncation": ({"truncation": "auto"}, "invalid_value", "truncation"),
+    "background": ({"background": True}, "unsupported_parameter", "background"),
+    "previous": ({"previous_response_id": "x"}, "unsupported_parameter", "previous_response_id"),
+    "conversation": ({"conversation": {"id": "c"}}, "unsupported_parameter", "conversation"),
+    "prompt": ({"prompt": {"id": "p"}}, "unsupported_parameter", "prompt"),
+    "reasoning": ({"reasoning": {"effort": "high"}}, "unsupported_value", "reasoning.effort"),
+    "truncation": ({"truncation": "auto"}, "unsupported_value", "truncation"),
     "user-nul": ({"user": "a\0b"}, "invalid_value", "user"),
     "metadata": ({"metadata": {"a": 5}}, "invalid_type", "metadata.a"),
 }  # fmt: skip
@@ -201,6 +211,20 @@ WRONG_MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
     "stream-text": ({"stream": "yes"}, "stream"),
 }  # fmt: skip
 
+PATTERN = {"type": "object", "properties": {"a": {"pattern": "(a+)+b"}}}
+STRICT = {"name": "f", "strict": True}
+STRICT_TOOLS: dict[str, tuple[list[Any], str]] = {
+    "/v1/chat/completions": (
+        [{"type": "function", "function": {**STRICT, "parameters": PATTERN}}],
+        "tools[0].function.parameters",
+    ),
+    "/v1/responses": (
+        [{"type": "function", **STRICT, "parameters": PATTERN}],
+        "tools[0].parameters",
+    ),
+    "/v1/messages": ([{**STRICT, "input_schema": PATTERN}], "tools[0].input_schema"),
+}
+
 UNKNOWN_FIELDS = [
     "cache_salt", "request_id", "session_id", "priority", "kv_transfer_params", "vllm_xargs",
     "chat_template_kwargs", "mm_processor_kwargs", "structured_outputs", "watermarking",
@@ -254,6 +278,15 @@ async def test_a_wrong_field_of_a_message_is_named(
     status, error = await refused(gateway, "/v1/messages", body)
     assert (status, error["type"]) == (400, "invalid_request_error")
     assert error["message"].startswith(named), error
+
+
+@pytest.mark.parametrize("path", STRICT_TOOLS)
+async def test_what_a_strict_tool_makes_a_grammar_is_bounded(gateway: Gateway, path: str) -> None:
+    tools, param = STRICT_TOOLS[path]
+    body = {**ROUTES, "/v1/chat/completions": {"model": "base", "messages": [USER]}}[path]
+    status, error = await refused(gateway, path, orjson.dumps({**body, "tools": tools}))
+    assert status == 400
+    assert error["message"].startswith(f"{param}: the JSON schema holds 'pattern'")
 
 
 @pytest.mark.parametrize("field", UNKNOWN_FIELDS)
