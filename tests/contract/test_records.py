@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from tests.rows import NOW, a_file, a_job, a_key
 from tunery_server.records.database import Database
@@ -264,6 +265,14 @@ class TestKeys:
         assert keys.by_digest(key.digest) == key
         assert keys.by_digest(key.id) is None
         assert keys.list() == (key,)
+
+    def test_an_error_does_not_show_what_was_to_be_written(self, database: Database) -> None:
+        keys, key = KeyRecords(database), a_key(name="a secret name")
+        keys.add(key)
+        with pytest.raises(IntegrityError) as raised:
+            keys.add(key)
+        assert key.digest not in str(raised.value)
+        assert key.name not in str(raised.value)
 
     def test_a_key_is_revoked_once(self, database: Database) -> None:
         keys, key = KeyRecords(database), a_key()

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -36,8 +37,12 @@ def bound(command: list[str], sig: signal.Signals = signal.SIGKILL) -> list[str]
 
 
 def main() -> None:
-    """``SIGNAL PARENT COMMAND…``: bind to the parent, then exec."""
+    """``SIGNAL PARENT COMMAND…``: bind to the parent, then exec.
+
+    No core file is written if the command crashes: its memory holds prompts and keys.
+    """
     die_with_parent(int(sys.argv[1]), int(sys.argv[2]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.execvp(sys.argv[3], sys.argv[3:])  # noqa: S606 - the caller's own argument list
 
 

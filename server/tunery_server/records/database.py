@@ -27,7 +27,8 @@ class Database:
     """Hands out transactions. Blocking: call it from a thread, never from an event loop."""
 
     def __init__(self, url: str) -> None:
-        self._readers = create_engine(url)
+        # An error's text ends up in a log, which is no place for what clients sent.
+        self._readers = create_engine(url, hide_parameters=True)
         if self._readers.dialect.name == "sqlite":
             _prepare_sqlite(self._readers)
         self._writers = self._readers.execution_options(sqlite_begin="IMMEDIATE")

@@ -122,3 +122,9 @@ time.sleep(600)
         said, _ = await process.communicate()
         assert b"PATH" in said
         assert b"SECRET_OF_OURS" not in said
+
+
+def test_a_child_that_crashes_leaves_no_core_file() -> None:
+    limit = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))"
+    command = bound([sys.executable, "-c", limit])
+    assert subprocess.check_output(command, text=True).strip() == "(0, 0)"
