@@ -90,6 +90,13 @@ def form_body(model: type[BaseModel]) -> Schema:
     return {"requestBody": _body("multipart/form-data", model.model_json_schema())}
 
 
+def filters(name: str, description: str) -> Schema:
+    """The same for a route that takes ``name[key]=value`` in its query."""
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    parameter = {"in": "query", "name": name, "style": "deepObject", "explode": True}
+    return {"parameters": [parameter | {"schema": schema, "description": description}]}
+
+
 def document(app: FastAPI) -> Schema:
     """The OpenAPI document of ``app``."""
     routes = [route for route in app.routes if isinstance(route, APIRoute)]

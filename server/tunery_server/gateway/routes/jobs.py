@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
 from tunery_server.errors import InvalidRequest
+from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import JOBS, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.parsing import json_body
@@ -34,7 +35,7 @@ async def create(caller: Caller, body: Body, used: Used, sending: Sent) -> FineT
     return FineTuningJob.of(job)
 
 
-@router.get("")
+@router.get("", openapi_extra=openapi.filters("metadata", "Jobs that carry these values."))
 def list_jobs(
     request: Request, caller: Caller, used: Used, after: After = None, limit: Limit = 20
 ) -> JobList:

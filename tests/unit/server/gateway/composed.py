@@ -1,9 +1,12 @@
 """The whole gateway as an ASGI app: everything real but the engine."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx2
 from anthropic import AsyncAnthropic
@@ -16,6 +19,7 @@ from tests.rows import an_adapter
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
+from tunery_server.gateway.app import create_app
 from tunery_server.gateway.auth import ALL_SCOPES, new_key
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -68,9 +72,9 @@ class Gateway:
         KeyRecords(self.database).add(key)
         return secret
 
-    def publish(self, tenant: str = "acme") -> Adapter:
+    def publish(self, tenant: str = "acme", **values: Any) -> Adapter:
         """A published and registered adapter, as a job leaves it behind."""
-        adapter = an_adapter(tenant_id=tenant)
+        adapter = an_adapter(tenant_id=tenant, **values)
         source = write_peft_folder(self.settings.home / "source")
         AdapterStore(self.settings.home / "adapters").publish(
             source,
@@ -95,3 +99,15 @@ class Gateway:
         """With the monitor at work."""
         async with self.app.router.lifespan_context(self.app):
             yield
+
+
+def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gateway:
+    """A gateway on a copy of the record ``migrated``, with nothing in it but two keys."""
+    settings.home.mkdir()
+    shutil.copy(migrated, settings.home / "tunery.db")
+    database = Database(settings.database)
+    secret, key = new_key("acme", "test", ALL_SCOPES, time.time())
+    rival_secret, rival_key = new_key("rival", "test", ALL_SCOPES, time.time())
+    for stored in (key, rival_key):
+        KeyRecords(database).add(stored)
+    return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)

@@ -1,6 +1,4 @@
 import asyncio
-import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -10,12 +8,9 @@ import uvloop
 
 from tests.engines import ScriptedEngine
 from tunery_server.config import Settings
-from tunery_server.gateway.app import create_app
-from tunery_server.gateway.auth import ALL_SCOPES, new_key
 from tunery_server.records.database import Database
-from tunery_server.records.keys import KeyRecords
 
-from .composed import Gateway
+from .composed import Gateway, composed
 from .sockets import Edge, listening
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -67,14 +62,3 @@ def refusing_gateway(
     gateway = composed(settings, ScriptedEngine(), migrated)
     yield gateway
     gateway.database.close()
-
-
-def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gateway:
-    settings.home.mkdir()
-    shutil.copy(migrated, settings.home / "tunery.db")
-    database = Database(settings.database)
-    secret, key = new_key("acme", "test", ALL_SCOPES, time.time())
-    rival_secret, rival_key = new_key("rival", "test", ALL_SCOPES, time.time())
-    for stored in (key, rival_key):
-        KeyRecords(database).add(stored)
-    return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)

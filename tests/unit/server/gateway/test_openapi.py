@@ -92,6 +92,15 @@ async def test_it_wants_a_key_but_no_scope(gateway: Gateway) -> None:
         assert (await stranger.get("/openapi.json")).status_code == 401
 
 
+async def test_the_allow_header_says_the_same(gateway: Gateway) -> None:
+    found = document(gateway.app)["paths"]
+    async with gateway.http() as http:
+        for path, methods in found.items():
+            answer = await http.put(path)
+            assert answer.status_code == 405, path
+            assert answer.headers["allow"].split(", ") == sorted(map(str.upper, methods)), path
+
+
 def test_one_name_never_stands_for_two_things() -> None:
     class Thing(Request):
         asked: str
