@@ -1,9 +1,13 @@
 """Objects of tenant acme that are there before schemathesis starts, for it to find."""
 
-from tests.rows import a_file, a_job, an_endpoint
+from typing import Any
+
+from tests.rows import a_batch, a_file, a_job, a_permission, an_endpoint
 from tests.unit.server.gateway.composed import Gateway
+from tunery_server.records.batches import BatchRecords
 from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
+from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.rows import JobStatus
 from tunery_server.records.webhooks import EndpointRecords
 
@@ -14,11 +18,16 @@ _CONTENT = b"What is known.\n"
 
 def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
     """Add them; the ids and names of each kind. ``url`` is the gateway's own."""
+    shared = gateway.publish().model
     return {
         "models": [gateway.settings.base_model_name],
         "adapters": [gateway.publish().model for _ in range(EACH)],
+        "shared": [shared],
         "files": [_file(gateway) for _ in range(EACH)],
+        "inputs": [_file(gateway, purpose="batch", examples=None) for _ in range(EACH)],
         "jobs": [_job(gateway, status) for status in _STATUSES for _ in range(EACH)],
+        "batches": [BatchRecords(gateway.database).add(a_batch()) for _ in range(EACH)],
+        "permissions": [_permission(gateway, shared, f"tenant-{n}") for n in range(EACH)],
         "endpoints": [_endpoint(gateway, url) for _ in range(EACH)],
         "urls": [url],
     }
@@ -27,8 +36,8 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
 _STATUSES = (JobStatus.QUEUED, JobStatus.PAUSED)
 
 
-def _file(gateway: Gateway) -> str:
-    file = a_file(bytes=len(_CONTENT))
+def _file(gateway: Gateway, **values: Any) -> str:
+    file = a_file(bytes=len(_CONTENT), **values)
     folder = gateway.settings.home / "files"
     folder.mkdir(exist_ok=True)
     (folder / file.id).write_bytes(_CONTENT)
@@ -38,6 +47,12 @@ def _file(gateway: Gateway) -> str:
 
 def _job(gateway: Gateway, status: JobStatus) -> str:
     return JobRecords(gateway.database).add(a_job(status=status))
+
+
+def _permission(gateway: Gateway, model: str, project_id: str) -> str:
+    permission = a_permission(model=model, project_id=project_id)
+    PermissionRecords(gateway.database).add([permission])
+    return permission.id
 
 
 def _endpoint(gateway: Gateway, url: str) -> str:

@@ -19,7 +19,7 @@ from tunery_server.config import Settings
 from tunery_server.records.database import Database
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-LIMIT_S = 240
+LIMIT_S = 280
 
 
 @dataclass(frozen=True)

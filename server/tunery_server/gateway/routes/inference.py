@@ -32,7 +32,7 @@ async def chat(request: Request, caller: Caller, body: ChatBody, used: Used) -> 
 async def list_chats(
     caller: Caller,
     after: After = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=0, le=100)] = 20,
     order: Literal["asc", "desc"] = "asc",
 ) -> NoChats:
     """The stored chat completions: none, for none is stored."""

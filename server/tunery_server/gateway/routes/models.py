@@ -44,7 +44,7 @@ def list_adapters(
     caller: Caller,
     used: Used,
     after: After = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 100,
 ) -> AdapterList:
     """The caller's adapters, newest first."""
     page = used.catalogue.adapters(caller.tenant_id, after=after, limit=limit)

@@ -49,7 +49,7 @@ def list_endpoints(
     caller: Caller,
     used: Used,
     after: After = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=0, le=100)] = 20,
 ) -> WebhookEndpointList:
     """The caller's endpoints, newest first."""
     return WebhookEndpointList.of(used.webhooks.list(caller.tenant_id, after=after, limit=limit))

@@ -56,7 +56,7 @@ async def test_no_chat_completion_is_listed(gateway: Gateway) -> None:
 
 async def test_a_page_of_nothing_has_bounds_too(gateway: Gateway) -> None:
     async with gateway.http() as http:
-        for query in ("limit=0", "limit=101", "limit=x", "order=up"):
+        for query in ("limit=-1", "limit=101", "limit=x", "order=up"):
             answer = await http.get(f"/v1/chat/completions?{query}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_value")
 
