@@ -4,6 +4,8 @@ from typing import Any
 
 from tests.rows import a_batch, a_file, a_job, a_permission, an_endpoint
 from tests.unit.server.gateway.composed import Gateway
+from tunery_server.files.uploads import NewUpload
+from tunery_server.gateway.deps import Services
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
@@ -28,6 +30,8 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
         "jobs": [_job(gateway, status) for status in _STATUSES for _ in range(EACH)],
         "batches": [BatchRecords(gateway.database).add(a_batch()) for _ in range(EACH)],
         "permissions": [_permission(gateway, shared, f"tenant-{n}") for n in range(EACH)],
+        "uploads": [_upload(gateway, 2**20) for _ in range(EACH)],
+        "empty_uploads": [_upload(gateway, 0) for _ in range(EACH)],
         "endpoints": [_endpoint(gateway, url) for _ in range(EACH)],
         "urls": [url],
     }
@@ -43,6 +47,19 @@ def _file(gateway: Gateway, **values: Any) -> str:
     (folder / file.id).write_bytes(_CONTENT)
     FileRecords(gateway.database).add(file)
     return file.id
+
+
+def _upload(gateway: Gateway, size: int) -> str:
+    upload = NewUpload(
+        tenant_id="acme",
+        filename="data.bin",
+        purpose="user_data",
+        expires_after_s=None,
+        bytes=size,
+        mime_type="application/octet-stream",
+    )
+    services: Services = gateway.app.state.services
+    return services.uploads.create(upload).id
 
 
 def _job(gateway: Gateway, status: JobStatus) -> str:
