@@ -10,11 +10,12 @@ from tunery_server.records.batches import BatchRecords
 from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.permissions import PermissionRecords
-from tunery_server.records.rows import JobStatus
+from tunery_server.records.rows import BatchStatus, JobStatus
 from tunery_server.records.webhooks import EndpointRecords
 
 EACH = 8
 """Some are deleted on the way."""
+FAR = 1e11
 _CONTENT = b"What is known.\n"
 
 
@@ -28,7 +29,7 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
         "files": [_file(gateway) for _ in range(EACH)],
         "inputs": [_file(gateway, purpose="batch", examples=None) for _ in range(EACH)],
         "jobs": [_job(gateway, status) for status in _STATUSES for _ in range(EACH)],
-        "batches": [BatchRecords(gateway.database).add(a_batch()) for _ in range(EACH)],
+        "batches": [_batch(gateway) for _ in range(EACH)],
         "permissions": [_permission(gateway, shared, f"tenant-{n}") for n in range(EACH)],
         "uploads": [_upload(gateway, 2**20) for _ in range(EACH)],
         "empty_uploads": [_upload(gateway, 0) for _ in range(EACH)],
@@ -47,6 +48,12 @@ def _file(gateway: Gateway, **values: Any) -> str:
     (folder / file.id).write_bytes(_CONTENT)
     FileRecords(gateway.database).add(file)
     return file.id
+
+
+def _batch(gateway: Gateway) -> str:
+    """One that seems to run elsewhere, so that nobody here ends it."""
+    batch = a_batch(status=BatchStatus.IN_PROGRESS, attempt=1, leased_until=FAR)
+    return BatchRecords(gateway.database).add(batch)
 
 
 def _upload(gateway: Gateway, size: int) -> str:
