@@ -42,7 +42,7 @@ GRAMMARS: dict[str, object] = {
     "id": {"$id": "http://127.0.0.1:1/x"},
     "many-items": {"type": "array", "minItems": 10**9},
     "many-items-together": {"prefixItems": [{"maxItems": 400}] * 30},
-    "many-properties": {"properties": {f"p{number}": {} for number in range(501)}},
+    "many-properties": {"properties": {f"p{number}": {} for number in range(401)}},
     "large": {"const": "x" * 40_000},
     "deep": nested(33),
 }

@@ -63,10 +63,11 @@ class JsonBody(Generic[B]):
         _require_json(request)
         body = await request.body()
         if len(body) < _LARGE_BYTES:
-            return self._read(body)
-        return await asyncio.to_thread(self._read, body)
+            return self.read(body)
+        return await asyncio.to_thread(self.read, body)
 
-    def _read(self, body: bytes) -> B:
+    def read(self, body: bytes) -> B:
+        """The checked body. Raises InvalidRequest or TooLarge."""
         return checked(self.model, _parsed(body))
 
 

@@ -2,13 +2,21 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from tunery_adapters.spec import LoraSpec
 from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request, only
 from tunery_server.jobs.request import JobRequest
 
-_Auto = Literal["auto"]
+
+def _auto(value: Any) -> Any:
+    if value != "auto":
+        raise PydanticCustomError("auto_type", 'must be a number in its bounds, or "auto"')
+    return value
+
+
+_Auto = Annotated[Literal["auto"], BeforeValidator(_auto)]
 _Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 _Short = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
 _ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -79,9 +87,9 @@ class Lora(Request):
 class CreateJob(Request):
     """A fine-tune. ``method`` wins over the older ``hyperparameters``."""
 
-    model: str = Field(min_length=1)
-    training_file: str = Field(min_length=1, max_length=128)
-    validation_file: str | None = Field(default=None, min_length=1, max_length=128)
+    model: PlainText = Field(min_length=1)
+    training_file: PlainText = Field(min_length=1, max_length=128)
+    validation_file: PlainText | None = Field(default=None, min_length=1, max_length=128)
     method: Method | None = None
     hyperparameters: Hyperparameters | None = None
     suffix: _Suffix | None = None

@@ -14,7 +14,7 @@ from tunery_server.errors import InvalidRequest
 Schema = dict[str, Any]
 
 MAX_BYTES = 2**15
-MAX_PROPERTIES = 500
+MAX_PROPERTIES = 400
 MAX_ITEMS = 10_000
 """Of all ``minItems`` and ``maxItems`` of a schema together."""
 

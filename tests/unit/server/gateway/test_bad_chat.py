@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import generate_latest
 
 from tests.bad_chats import CHAT, Bad
 from tests.hostile_chats import BAD, SURVIVED
@@ -106,3 +107,29 @@ async def test_of_a_duplicate_key_the_checked_value_is_the_one_that_runs(gateway
     [(_, forwarded)] = gateway.engine.requests
     gateway.engine.requests.clear()
     assert forwarded["model"] == "base"
+
+
+async def test_unknown_models_leave_no_trace(gateway: Gateway) -> None:
+    names = [f"ft:base:org::{number}" for number in range(100)]
+    for name in names[:2]:
+        await refused(gateway, orjson.dumps({**CHAT, "model": name}))
+    lines = generate_latest().count(b"\n")
+    for name in names:
+        status, _ = await refused(gateway, orjson.dumps({**CHAT, "model": name}))
+        assert status == 404
+    assert generate_latest().count(b"\n") == lines
+    assert not [name for name in names if name.encode() in generate_latest()]
+
+
+async def test_anothers_adapter_is_refused_like_one_that_never_was(gateway: Gateway) -> None:
+    theirs, none = gateway.publish("rival").model, f"ft:base:tunery::{'0' * 32}"
+    answers = [await refused(gateway, orjson.dumps({**CHAT, "model": m})) for m in (theirs, none)]
+    assert str(answers[0]).replace(theirs, none) == str(answers[1])
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH", "FOO", "X" * 1000])
+async def test_another_method_is_told_which_there_are(gateway: Gateway, method: str) -> None:
+    async with gateway.http() as http:
+        answer = await http.request(method, "/v1/completions", json=CHAT)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"

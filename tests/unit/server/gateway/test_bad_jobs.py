@@ -55,6 +55,98 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "lora-extra": ({"lora": {"use_dora": True}}, "unknown_parameter", "lora.use_dora"),
 }
 
+HYPER = "hyperparameters"
+
+HOSTILE: dict[str, tuple[dict[str, Any], str, str | None]] = {
+    "model-nul": ({"model": "base\0"}, "invalid_value", "model"),
+    "model-path": ({"model": "/etc/passwd"}, "model_not_found", "model"),
+    "model-url": ({"model": "http://127.0.0.1/x"}, "model_not_found", "model"),
+    "model-hub": ({"model": "org/model"}, "model_not_found", "model"),
+    "model-10-kB": ({"model": "x" * 10_000}, "model_not_found", "model"),
+    "model-list": ({"model": ["base"]}, "invalid_type", "model"),
+    "model-empty": ({"model": ""}, "string_below_min_length", "model"),
+    "file-nul": ({"training_file": "file-\0"}, "invalid_value", "training_file"),
+    "file-object": ({"training_file": {"id": "x"}}, "invalid_type", "training_file"),
+    "file-null": ({"training_file": None}, "invalid_type", "training_file"),
+    "validation-number": ({"validation_file": 5}, "invalid_type", "validation_file"),
+    "suffix-number": ({"suffix": 5}, "invalid_type", "suffix"),
+    "suffix-nul": ({"suffix": "a\0"}, "invalid_value", "suffix"),
+    "suffix-colon": ({"suffix": "a:b"}, "invalid_value", "suffix"),
+    "suffix-semicolon": ({"suffix": "a;rm"}, "invalid_value", "suffix"),
+    "suffix-dots": ({"suffix": ".."}, "invalid_value", "suffix"),
+    "suffix-right-to-left": ({"suffix": "a\u202eb"}, "invalid_value", "suffix"),
+    "suffix-joined": ({"suffix": "a\u200bb"}, "invalid_value", "suffix"),
+    "suffix-other-letters": ({"suffix": "\u0430dmin"}, "invalid_value", "suffix"),
+    "suffix-other-digits": ({"suffix": "a\u0663"}, "invalid_value", "suffix"),
+    "suffix-1-MB": ({"suffix": "a" * 2**20}, "string_above_max_length", "suffix"),
+    "seed-true": ({"seed": True}, "invalid_type", "seed"),
+    "seed-float": ({"seed": 1.0}, "invalid_type", "seed"),
+    "seed-text": ({"seed": "1"}, "invalid_type", "seed"),
+    "seed-2^70": ({"seed": 2**70}, "invalid_type", "seed"),
+    "method-text": ({"method": "supervised"}, "invalid_type", "method"),
+    "method-empty": ({"method": {}}, "missing_required_parameter", "method.type"),
+    "method-reinforcement": (
+        {"method": {"type": "reinforcement", "reinforcement": {}}},
+        "unsupported_value",
+        "method.type",
+    ),
+    "method-list": ({"method": {"type": ["supervised"]}}, "invalid_value", "method.type"),
+    "method-deep": (
+        {"method": {"type": "supervised", "dpo": {"a": [[[[[[{}] * 2] * 2] * 2] * 2] * 2]}}}
+        | {"seed": -1},
+        "integer_below_min_value",
+        "seed",
+    ),
+    "hyper-list": ({HYPER: []}, "invalid_type", HYPER),
+    "hyper-unknown": ({HYPER: {"warmup": 1}}, "unknown_parameter", f"{HYPER}.warmup"),
+    "epochs-float": ({HYPER: {"n_epochs": 3.0}}, "invalid_type", f"{HYPER}.n_epochs"),
+    "epochs-true": ({HYPER: {"n_epochs": True}}, "invalid_type", f"{HYPER}.n_epochs"),
+    "epochs-zero": ({HYPER: {"n_epochs": 0}}, "integer_below_min_value", f"{HYPER}.n_epochs"),
+    "batch-zero": ({HYPER: {"batch_size": 0}}, "integer_below_min_value", f"{HYPER}.batch_size"),
+    "batch-minus": ({HYPER: {"batch_size": -1}}, "integer_below_min_value", f"{HYPER}.batch_size"),
+    "rate-minus": (
+        {HYPER: {"learning_rate_multiplier": -1}},
+        "decimal_below_min_value",
+        f"{HYPER}.learning_rate_multiplier",
+    ),
+    "rate-10^9": (
+        {HYPER: {"learning_rate_multiplier": 1e9}},
+        "decimal_above_max_value",
+        f"{HYPER}.learning_rate_multiplier",
+    ),
+    "rate-text": (
+        {HYPER: {"learning_rate_multiplier": "1e-4"}},
+        "invalid_type",
+        f"{HYPER}.learning_rate_multiplier",
+    ),
+    "metadata-17": (
+        {"metadata": {str(number): "" for number in range(17)}},
+        "array_above_max_length",
+        "metadata",
+    ),
+    "metadata-key": ({"metadata": {"k" * 65: ""}}, "string_above_max_length", None),
+    "metadata-empty-key": ({"metadata": {"": "x"}}, "string_below_min_length", None),
+    "metadata-nul-key": ({"metadata": {"a\0": ""}}, "invalid_value", None),
+    "metadata-list": ({"metadata": ["a"]}, "invalid_type", "metadata"),
+    "integrations-object": ({"integrations": {}}, "invalid_type", "integrations"),
+    "lora-list": ({"lora": []}, "invalid_type", "lora"),
+    "lora-rank-float": ({"lora": {"rank": 8.0}}, "invalid_type", "lora.rank"),
+    "lora-modules-33": (
+        {"lora": {"target_modules": ["q_proj"] * 33}},
+        "array_above_max_length",
+        "lora.target_modules",
+    ),
+    "lora-module-path": (
+        {"lora": {"target_modules": ["../x"]}},
+        "invalid_value",
+        "lora.target_modules[0]",
+    ),
+    "lora-alpha-10^300": ({"lora": {"alpha": 1e300}}, "decimal_above_max_value", "lora.alpha"),
+    "lora-pattern": ({"lora": {"rank_pattern": {"(a+)+": 1}}}, "unknown_parameter", None),
+    "many-fields": ({f"f{number}": 1 for number in range(5000)}, "invalid_value", None),
+    "init": ({"__init__": 1}, "unknown_parameter", "__init__"),
+}
+
 WRONG_HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
     "n_epochs": (51, "integer_above_max_value"),
     "batch_size": (257, "integer_above_max_value"),
@@ -82,7 +174,9 @@ async def refused(gateway: Gateway, body: dict[str, Any]) -> tuple[int, dict[str
     return answer.status_code, error
 
 
-@pytest.mark.parametrize(("change", "code", "param"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(
+    ("change", "code", "param"), [*WRONG.values(), *HOSTILE.values()], ids=[*WRONG, *HOSTILE]
+)
 async def test_a_wrong_field_is_named(
     gateway: Gateway, change: dict[str, Any], code: str, param: str | None
 ) -> None:
@@ -103,7 +197,7 @@ async def test_an_unknown_field_is_refused_by_name(gateway: Gateway, field: str)
 async def test_a_wrong_hyperparameter_is_named(gateway: Gateway, name: str, new: bool) -> None:
     out_of_bounds, code = WRONG_HYPERPARAMETERS[name]
     where = "method.supervised.hyperparameters" if new else "hyperparameters"
-    for value, expected in [(out_of_bounds, code), ("often", "invalid_value")]:
+    for value, expected in [(out_of_bounds, code), ("often", "invalid_type")]:
         given = {"hyperparameters": {name: value}}
         change = {"method": {"type": "supervised", "supervised": given}} if new else given
         status, error = await refused(gateway, {**JOB, **change})
