@@ -33,7 +33,9 @@ REFUSED_BY_THE_ENGINE: dict[str, Bad] = {
     "one-word-of-1-MB": Bad(chat(**user("a" * 2**20)), "context_length_exceeded", "messages"),
     "schema-not": Bad(chat(**schema({"not": {}})), "invalid_value"),
     "schema-type": Bad(chat(**schema({"type": "exe"})), "invalid_value"),
-    "schema-impossible": Bad(chat(**schema({"minLength": 5, "maxLength": 1})), "invalid_value"),
+    "schema-impossible": Bad(
+        chat(**schema({"type": "string", "minLength": 5, "maxLength": 1})), "invalid_value"
+    ),
     "tool-schema-type": Bad(chat(**forced({"type": 5})), "invalid_value"),
 }
 """What only the engine can know."""
