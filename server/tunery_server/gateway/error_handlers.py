@@ -186,15 +186,20 @@ def _translated(error: TuneryError, path: str = "") -> TuneryError:
         return error
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return EngineUnavailable("The engine could not finish the request.", code="engine_error")
-    if "context length" in error.message or "max_model_len" in error.message:
+    message = error.message.lower()
+    if "context length" in message or "max_model_len" in message:
         return InvalidRequest(
             "The prompt and the tokens asked for do not fit into the model's context.",
             code="context_length_exceeded",
             param=_PROMPTS.get(path, "messages"),
         )
-    return InvalidRequest(
-        f"The model cannot run this request: {error.message[:300]}", param=error.param
-    )
+    if "grammar" in message or "schema" in message:
+        return InvalidRequest(
+            "The engine cannot hold an answer to this JSON schema. "
+            "docs/parameters.md says which ones it takes.",
+            code="invalid_schema",
+        )
+    return InvalidRequest("The engine cannot run this request with this model.", param=error.param)
 
 
 async def _on_tunery_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What a request's header may say, whatever the route."""
+"""What a request's first line and header may say, whatever the route."""
 
 from collections.abc import Callable, Collection
 
@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tunery_server.errors import (
     HeadersTooLarge,
     InvalidRequest,
+    NotFound,
     RequestError,
     UnsupportedMediaType,
 )
@@ -30,6 +31,7 @@ class HeaderRules:
         self._rules: tuple[Callable[[Scope, Headers], RequestError | None], ...] = (
             _version,
             _size,
+            _nul,
             _framing,
             _encoding,
             self._host,
@@ -68,6 +70,15 @@ def _size(scope: Scope, headers: Headers) -> RequestError | None:
     return HeadersTooLarge(
         f"The header is larger than {MAX_HEADER_BYTES} bytes or {MAX_HEADERS} lines."
     )
+
+
+def _nul(scope: Scope, headers: Headers) -> RequestError | None:
+    """No id and no name holds one, and not every database takes it as text."""
+    if "\0" in scope["path"]:
+        return NotFound("There is nothing with a NUL character in its name.")
+    if b"%00" in scope["query_string"]:
+        return InvalidRequest("A query must not contain a NUL character.")
+    return None
 
 
 def _framing(scope: Scope, headers: Headers) -> RequestError | None:

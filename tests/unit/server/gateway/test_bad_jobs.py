@@ -229,10 +229,10 @@ async def test_a_wrong_query_is_named(gateway: Gateway, path: str, param: str) -
     assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_value", param)
 
 
-@pytest.mark.parametrize("key", ["a", 'a"b', "$", "%5B%5D", "%00", "%ff", "😀", ""])
+@pytest.mark.parametrize("key", ["a", 'a"b', "$", "%5B%5D", "%ff", "😀", ""])
 async def test_any_metadata_can_be_asked_for(gateway: Gateway, key: str) -> None:
     async with gateway.http() as http:
-        answer = await http.get(f"/v1/fine_tuning/jobs?metadata[{key}]=%00%ff")
+        answer = await http.get(f"/v1/fine_tuning/jobs?metadata[{key}]=%ff")
     assert answer.status_code == 200
     assert answer.json() == {"object": "list", "data": [], "has_more": False}
 

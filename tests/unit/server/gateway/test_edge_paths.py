@@ -92,3 +92,10 @@ async def status_for(edge: Edge, host: str) -> tuple[int, str | None]:
     request = edge.request("GET", "/v1/models").replace(b"Host: tunery", b"Host: " + host.encode())
     answer = await edge.send(request)
     return answer.status, None if "data" in orjson.loads(answer.body) else answer.code
+
+
+@pytest.mark.parametrize("path", ["/v1/files/a%00", "/v1/files?after=a%00b", "/v1/files?%00=1"])
+async def test_no_record_is_asked_for_a_nul(edge: Edge, path: str) -> None:
+    answer = await edge.send(edge.request("GET", path))
+    assert (answer.status, answer.code) in {(404, "not_found"), (400, "invalid_value")}
+    assert b"NUL" in answer.body

@@ -216,7 +216,8 @@ async def test_an_adapter_waits_for_no_engine(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("refusal", "status", "code"),
     [
-        (EngineRefused("bad logit_bias", status=400), 400, "invalid_value"),
+        (EngineRefused("Traceback /opt/vllm 0x7f", status=400), 400, "invalid_value"),
+        (EngineRefused("Grammar error: at /opt/vllm", status=400), 400, "invalid_schema"),
         (EngineRefused("no such route", status=404), 400, "invalid_value"),
         (
             EngineRefused("This model's maximum context length is 2048 tokens", status=400),
@@ -226,7 +227,7 @@ async def test_an_adapter_waits_for_no_engine(gateway: Gateway) -> None:
         (EngineRefused("Traceback /opt/vllm 0x7f", status=500), 503, "engine_error"),
         (EngineRefused("too many", status=503), 503, "engine_error"),
     ],
-    ids=["400", "404", "context", "500", "503"],
+    ids=["400", "grammar", "404", "context", "500", "503"],
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_refusal_of_the_engine_is_told_in_our_words(
@@ -238,6 +239,7 @@ async def test_a_refusal_of_the_engine_is_told_in_our_words(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, code)
     assert "Traceback" not in answer.text
+    assert "/opt" not in answer.text
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
