@@ -39,7 +39,7 @@ class Sender:
         self._pieces = _pieces(b"".join(beginning), filler, size, end)
 
     async def ask(self, gateway: Gateway, **headers: str) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await gateway.app(_scope(gateway, headers), self._receive, self._hear)
         answer: dict[str, Any] = json.loads(self.body) if self.body else {}
         return answer
@@ -122,7 +122,7 @@ async def test_an_endless_file_is_cut_off_at_its_limit(gateway: Gateway) -> None
 
 async def post(gateway: Gateway, pieces: AsyncIterator[bytes]) -> httpx2.Response:
     content_type = f"multipart/form-data; boundary={BOUNDARY}"
-    async with gateway.http() as http, asyncio.timeout(10):
+    async with gateway.http() as http, asyncio.timeout(60):
         return await http.post("/v1/files", content=pieces, headers={"content-type": content_type})
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from tunery_server.config import Settings
 
-from .sockets import Answer, Edge, read_answer
+from .sockets import PATIENCE_S, Answer, Edge, read_answer
 
 MAX_BODY_BYTES = 20_000
 MAX_FILE_BYTES = 2**20
-STALL_S = 0.3
+STALL_S = 1.0
 CHUNKED = "Transfer-Encoding: chunked"
 FORM = "Content-Type: multipart/form-data; boundary=b"
 CHAT = b'{"model":"base","messages":[{"role":"user","content":"%s"}]}'
@@ -90,7 +90,7 @@ class TestSize:
         tracemalloc.start()
         try:
             pieces = [chunk(FORM_START)] if path == "/v1/files" else []
-            answer = await edge.send(head, *pieces, *([piece] * 3200), timeout_s=20)
+            answer = await edge.send(head, *pieces, *([piece] * 3200))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -113,19 +113,19 @@ class TestPace:
         line = CHUNKED if framing == "chunked" else "Content-Length: 500"
         half = b'5\r\n{"mod' if framing == "chunked" else b'{"mod'
         request = edge.request("POST", "/v1/chat/completions", line)
-        async with asyncio.timeout(STALL_S + 4):
+        async with asyncio.timeout(PATIENCE_S):
             refused(await edge.send(request, half), 408, "request_timeout")
 
     async def test_an_upload_that_stalls_is_refused(self, edge: Edge) -> None:
         request = edge.request("POST", "/v1/files", FORM, "Content-Length: 900000")
-        async with asyncio.timeout(STALL_S + 4):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await edge.send(request, FORM_START, ROW * 4000)
             refused(answer, 408, "request_timeout")
         await edge.until_closed()
 
     async def test_a_trickle_is_a_stall(self, edge: Edge) -> None:
         request = edge.request("POST", "/v1/files", FORM, "Content-Length: 900000")
-        async with asyncio.timeout(10 * STALL_S), edge.connect() as (reader, writer):
+        async with asyncio.timeout(PATIENCE_S), edge.connect() as (reader, writer):
             answer = asyncio.create_task(read_answer(reader))
             writer.write(request + FORM_START)
             while not answer.done():
@@ -183,7 +183,7 @@ class TestEarlyAnswers:
     ) -> None:
         """An answer that did not want the body ends the connection, however much is sent."""
         head = edge.request(method, path, CHUNKED)
-        async with asyncio.timeout(5), edge.connect() as (reader, writer):
+        async with asyncio.timeout(PATIENCE_S), edge.connect() as (reader, writer):
             writer.write(head.replace(b"Bearer", b"Wrong") if status == 401 else head)
             flood = asyncio.create_task(send_for_ever(writer))
             answer = await read_answer(reader)

@@ -6,16 +6,14 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
 
 import orjson
 import pytest
 
 from tests.engines import Fault
 
-from .sockets import BODY, Edge
+from .sockets import BODY, PATIENCE_S, Edge
 
-FREED_S = 1.0
 ROUNDS = 50
 KILLED_CLIENT = """
 import socket, sys, time
@@ -87,21 +85,19 @@ async def test_clients_that_go_free_the_engine_and_leave_nothing(edge: Edge) -> 
     await edge.until_closed()
     before = await footprint()
     for act, rounds in LEAVING:
-        slowest = max([await time_to_free(edge, act) for _ in range(rounds)])
-        assert slowest < FREED_S, act.__name__
+        for _ in range(rounds):
+            await act(edge)
+            await freed(edge)
     await edge.until_closed()
     assert await footprint() == before
     await assert_every_place_is_free(edge)
 
 
-async def time_to_free(edge: Edge, act: Callable[[Edge], Awaitable[None]]) -> float:
-    loop = asyncio.get_running_loop()
-    await act(edge)
-    left = loop.time()
-    async with asyncio.timeout(FREED_S):
+async def freed(edge: Edge) -> None:
+    """The scripted engine answers nobody any more; by itself it would never end."""
+    async with asyncio.timeout(PATIENCE_S):
         await edge.gateway.engine.idle.wait()
     assert edge.gateway.engine.running == 0
-    return loop.time() - left
 
 
 async def footprint() -> tuple[int, int]:
@@ -118,7 +114,7 @@ async def assert_every_place_is_free(edge: Edge) -> None:
         asking = [
             asyncio.create_task(http.post("/v1/chat/completions", json=BODY)) for _ in range(places)
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while engine.running < places:  # noqa: ASYNC110 - there is no event for that number
                 await asyncio.sleep(0.005)
         engine.go.set()
@@ -144,7 +140,7 @@ async def test_a_client_that_only_ends_its_sending_side_has_gone(edge: Edge) -> 
         writer.write(edge.request(body=orjson.dumps(BODY)))
         await edge.gateway.engine.begun.wait()
         writer.write_eof()
-        async with asyncio.timeout(FREED_S):
+        async with asyncio.timeout(PATIENCE_S):
             await edge.gateway.engine.idle.wait()
 
 
@@ -154,7 +150,7 @@ async def test_a_client_that_floods_its_next_requests_is_cut_off(edge: Edge) -> 
         writer.write(edge.request(body=orjson.dumps(BODY)))
         await edge.gateway.engine.begun.wait()
         writer.write(edge.request("GET", "/v1/models") * 5000)
-        async with asyncio.timeout(FREED_S):
+        async with asyncio.timeout(PATIENCE_S):
             await edge.gateway.engine.idle.wait()
     edge.gateway.engine.fault = Fault.NONE
     assert await edge.is_well()

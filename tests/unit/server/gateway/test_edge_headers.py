@@ -8,7 +8,7 @@ import pytest
 from tunery_server.config import Settings
 from tunery_server.gateway.connection import MAX_HEADER_BYTES, MAX_HEADERS
 
-from .sockets import Answer, Edge, read_answer
+from .sockets import PATIENCE_S, Answer, Edge, read_answer
 
 BODY = b'{"model":"base","messages":[{"role":"user","content":"hi"}]}'
 HEADER_TIMEOUT_S = 0.3
@@ -56,7 +56,7 @@ class TestSize:
 
 class TestDeadline:
     async def test_a_slow_header_is_cut_off(self, edge: Edge) -> None:
-        async with asyncio.timeout(10 * HEADER_TIMEOUT_S), edge.connect() as (reader, writer):
+        async with asyncio.timeout(PATIENCE_S), edge.connect() as (reader, writer):
             answer = asyncio.create_task(read_answer(reader))
             for byte in edge.request("GET", "/v1/models"):
                 if answer.done():
@@ -82,7 +82,7 @@ class TestDeadline:
         await edge.until_closed()
 
     async def test_the_next_request_of_a_connection_has_a_deadline_too(self, edge: Edge) -> None:
-        async with asyncio.timeout(10 * HEADER_TIMEOUT_S), edge.connect() as (reader, writer):
+        async with asyncio.timeout(PATIENCE_S), edge.connect() as (reader, writer):
             writer.write(edge.request("GET", "/v1/models"))
             assert (await read_answer(reader)).status == 200
             await asyncio.sleep(2 * HEADER_TIMEOUT_S)

@@ -11,9 +11,9 @@ from tests.engines import Fault
 from tunery_server.config import Settings
 from tunery_server.gateway.connection import MAX_HEADER_BYTES
 
-from .sockets import BODY, Edge
+from .sockets import BODY, PATIENCE_S, Edge
 
-STALL_S = 0.3
+STALL_S = 1.0
 MAX_BUFFERED_BYTES = 2**20
 FILE_BYTES = 8 * 2**20
 
@@ -37,8 +37,8 @@ async def streaming(edge: Edge) -> AsyncIterator[Connection]:
 
 
 async def freed(edge: Edge) -> None:
-    """The client was cut off between one and two stall times, and nothing is left of it."""
-    async with asyncio.timeout(4 * STALL_S):
+    """The client was cut off, and nothing is left of it."""
+    async with asyncio.timeout(PATIENCE_S):
         await edge.gateway.engine.idle.wait()
     await edge.until_closed()
     edge.gateway.engine.fault = Fault.NONE
@@ -101,7 +101,7 @@ async def test_a_file_that_nobody_reads_is_cut_off(edge: Edge, file_id: str) -> 
         assert edge.open_connections == 1
         buffered = max(sizes(edge))
         assert 0 < buffered < MAX_BUFFERED_BYTES
-        await edge.until_closed(4 * STALL_S)
+        await edge.until_closed()
 
 
 def sizes(edge: Edge) -> list[int]:
@@ -114,7 +114,7 @@ async def test_answers_that_nobody_reads_do_not_pile_up(edge: Edge) -> None:
     async with edge.connect(receive_buffer=4096) as (_, writer):
         for _ in range(20_000):
             writer.write(edge.request("GET", "/v1/models"))
-        await edge.until_closed(20 * STALL_S)
+        await edge.until_closed()
     assert await edge.is_well()
 
 
