@@ -243,7 +243,7 @@ def test_a_deleted_adapter_answers_no_more(client: OpenAI, lora_job: FineTuningJ
         ({"lora": {"rank": 64}}, "lora.rank", "integer_above_max_value"),
         ({"lora": {"quantization": "int3"}}, "lora.quantization", "invalid_value"),
         ({"lora": {"use_dora": True}}, "lora.use_dora", "unknown_parameter"),
-        ({"method": {"type": "reinforcement"}}, "method.type", "invalid_value"),
+        ({"method": {"type": "reinforcement"}}, "method.type", "unsupported_value"),
     ],
 )
 def test_a_bad_job_is_refused_by_name(
