@@ -136,6 +136,14 @@ class Settings(BaseSettings):
     """Priority of a trainer below everything else, as of ``nice``."""
     max_training_length: int | None = Field(default=None, ge=8)
     """Longest training example in tokens; by default max_model_len."""
+    worker_slots: int = Field(default=1, ge=1, le=64)
+    """Jobs that one worker runs at once, as far as memory goes."""
+    max_running_jobs: int = Field(default=0, ge=0)
+    """Jobs of one tenant that run at once, unless ``tunery tenants`` says so; 0 is no bound."""
+    max_waiting_jobs: int = Field(default=1000, ge=0)
+    """Jobs of one tenant that wait or are paused, unless ``tunery tenants`` says so."""
+    queue_patience_s: float = Field(default=4 * 3600.0, gt=0)
+    """A job that has waited for so long is its tenant's next, whatever its priority."""
     lease_s: float = Field(default=20.0, gt=0)
     """A worker that is silent for so long has lost its job, and a gateway its batches."""
     max_attempts: int = Field(default=3, ge=1)

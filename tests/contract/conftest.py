@@ -1,10 +1,19 @@
 """The servers that the queue has to run on."""
 
+import itertools
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
+import redis
+
+from tests.queues import LONG_S, MakeQueue
+from tunery_server.queue.contract import JobQueue
+from tunery_server.queue.redis_queue import RedisQueue
+
+_prefixes = (f"{{test-{number}}}" for number in itertools.count())
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +35,32 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def queue_url(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue(request.param)
     return url
+
+
+@pytest.fixture
+def server(queue_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(queue_url) as client:
+        for _ in range(1000):
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                time.sleep(0.01)
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def make_queue(server: "redis.Redis") -> MakeQueue:
+    """Queues on the same keys, as those of several processes are."""
+    prefix = next(_prefixes)
+
+    def make(lease_s: float = LONG_S, patience_s: float = 3600.0) -> RedisQueue:
+        return RedisQueue(server, lease_s=lease_s, patience_s=patience_s, prefix=prefix)
+
+    return make
+
+
+@pytest.fixture
+def queue(make_queue: MakeQueue) -> JobQueue:
+    return make_queue()

@@ -1,4 +1,5 @@
-"""The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``webhooks``.
+"""The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``tenants``,
+``webhooks``.
 
 Each is also a sub-command of ``tunery``, which the client brings.
 """
@@ -7,6 +8,7 @@ import typer
 
 from tunery_server.cli.key_commands import keys
 from tunery_server.cli.process_commands import engine, gateway, serve, worker
+from tunery_server.cli.tenant_commands import tenants
 from tunery_server.cli.webhook_commands import webhooks
 
 app = typer.Typer(
@@ -15,4 +17,5 @@ app = typer.Typer(
 for process in (serve, gateway, worker, engine):
     app.command()(process)
 app.add_typer(keys, name="keys")
+app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")

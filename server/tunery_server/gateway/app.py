@@ -67,6 +67,7 @@ from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.quota import Quota
+from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
@@ -247,6 +248,7 @@ def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> J
             clock=time.time,
         ),
         queue=queue,
+        policies=TenantPolicies(database, default_policy(settings)),
         clock=time.time,
     )
 

@@ -53,6 +53,7 @@ class Intake:
             metadata=request.metadata,
             integrations=request.integrations,
             created_at=self._clock(),
+            priority=request.priority,
         )
 
     def _check_model(self, request: JobRequest) -> None:

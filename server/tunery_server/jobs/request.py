@@ -25,6 +25,7 @@ class JobRequest:
     n_epochs: int | None = None
     batch_size: int | None = None
     learning_rate_multiplier: float | None = None
+    priority: int = 0
     lora: LoraSpec = field(default_factory=LoraSpec)
     metadata: dict[str, str] | None = None
     integrations: list[dict[str, Any]] | None = None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.intake import Intake, warnings
+from tunery_server.jobs.line import Line
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.transitions import FINAL, PAUSE, RESUME, before
 from tunery_server.queue.contract import JobQueue
@@ -15,6 +16,7 @@ from tunery_server.records.idempotency import Sending, Submission
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import NO_FILTER, JobRecords
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
+from tunery_server.records.tenants import TenantPolicies
 
 T = TypeVar("T")
 
@@ -29,20 +31,24 @@ class JobService:
         history: JobHistory,
         intake: Intake,
         queue: JobQueue,
+        policies: TenantPolicies,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
         self._history = history
         self._intake = intake
         self._queue = queue
+        self._policies = policies
+        self._line = Line(queue=queue, policies=policies, clock=clock)
         self._clock = clock
 
     def create(self, tenant_id: str, request: JobRequest, sending: Sending | None = None) -> Job:
         """Check the request, write the job, then put it in line.
 
         A repeat of a request (``sending``) gets the job that the first one made. Raises
-        InvalidRequest or NotFound naming the field, and QueueUnavailable before anything is
-        written. A queue that fails after that is caught up with by the reconciler.
+        InvalidRequest or NotFound naming the field, QuotaExceeded when too many jobs wait, and
+        QueueUnavailable before anything is written. A queue that fails after that is caught up
+        with by the reconciler.
         """
         submission = (sending or Sending()).of(
             "fine_tuning.jobs", _content(request), tenant_id=tenant_id, now=self._clock()
@@ -52,7 +58,8 @@ class JobService:
     def _create(self, tenant_id: str, request: JobRequest, submission: Submission | None) -> Job:
         job = self._intake.job(tenant_id, request)
         self._queue.ping()
-        standing = self._jobs.add(job, submission)
+        policy = self._policies.of(tenant_id)
+        standing = self._jobs.add(job, submission, policy.max_waiting)
         if standing != job.id:
             return self.get(tenant_id, standing)
         self._note(job.id, f"Created fine-tuning job: {job.id}")
@@ -60,7 +67,7 @@ class JobService:
         for warning in warnings(job):
             self._note(job.id, warning, level="warn")
         with contextlib.suppress(QueueUnavailable):
-            self._queue.enqueue(job.id, created_at=job.created_at)
+            self._line.put(job)
         return job
 
     def get(self, tenant_id: str, job_id: str) -> Job:
@@ -133,13 +140,16 @@ class JobService:
         is. Raises InvalidRequest when it has ended.
         """
         job = self.get(tenant_id, job_id)
-        moved = self._jobs.move(job.id, RESUME)
+        again: dict[str, Any] = {}
+        if job.status is JobStatus.PAUSED:
+            again["waiting_since"] = self._clock()
+        moved = self._jobs.move(job.id, RESUME, **again)
         if moved is None:
             return self._unmoved(tenant_id, job_id, "job_not_resumable")
         self._note(job.id, "The job is resumed")
         if moved.status is JobStatus.QUEUED:
             with contextlib.suppress(QueueUnavailable):
-                self._queue.enqueue(job.id, created_at=job.created_at)
+                self._line.put(moved)
         return moved
 
     def events(
@@ -156,13 +166,16 @@ class JobService:
         job = self.get(tenant_id, job_id)
         return _known(self._history.checkpoints(job.id, after=after, limit=limit))
 
-    def queue_positions(self) -> dict[str, int]:
-        """Place in line of every waiting job, 1 for the next one; empty without a queue."""
+    def queue_positions(self, *jobs: Job) -> dict[str, int]:
+        """Places of those that wait among their tenant's waiting jobs, 1 for its next one.
+
+        Empty without a queue. Other tenants' jobs do not count: tenants take turns.
+        """
         try:
-            waiting = self._queue.waiting()
+            waiting = [job.id for job in jobs if job.status is JobStatus.QUEUED]
+            return self._queue.positions(waiting) if waiting else {}
         except QueueUnavailable:
             return {}
-        return {job_id: place for place, job_id in enumerate(waiting, start=1)}
 
     def count_by_status(self) -> dict[str, int]:
         """How many jobs of all tenants are in each state."""

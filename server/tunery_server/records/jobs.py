@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Exists, RowMapping, case, exists, func, insert, null, select, update
 
 from tunery_server.records.database import Database
-from tunery_server.records.idempotency import Submission, add_once, made_by
+from tunery_server.records.idempotency import Submission, add_once, made_by, unchecked
 from tunery_server.records.paging import all_of, page
+from tunery_server.records.quota import require_turn
 from tunery_server.records.rows import EventType, Job, JobStatus, Page
 from tunery_server.records.tables import jobs
 from tunery_server.records.webhooks import add_event
@@ -29,9 +31,17 @@ class JobRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job, submission: Submission | None = None) -> str:
-        """Store a new job; the id of the job that stands, which a repeat was the first time."""
-        return add_once(self._database, insert(jobs).values(asdict(job)), job.id, submission)
+    def add(
+        self, job: Job, submission: Submission | None = None, max_waiting: int | None = None
+    ) -> str:
+        """Store a new job; the id of the job that stands, which a repeat was the first time.
+
+        Raises QuotaExceeded when ``max_waiting`` of the tenant's jobs wait already.
+        """
+        statement, check = insert(jobs).values(asdict(job)), unchecked
+        if max_waiting is not None:
+            check = partial(require_turn, tenant_id=job.tenant_id, max_waiting=max_waiting)
+        return add_once(self._database, statement, job.id, submission, check)
 
     def made_by(self, submission: Submission | None) -> Job | None:
         """The job that an earlier sending of the same request made."""
@@ -86,6 +96,12 @@ class JobRecords:
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(_job(row) for row in rows)
+
+    def ids_with_status(self, status: JobStatus) -> tuple[str, ...]:
+        """The ids of all jobs in this state, oldest first."""
+        query = select(jobs.c.id).where(jobs.c.status == status).order_by(jobs.c.created_at)
+        with self._database.reading() as connection:
+            return tuple(connection.execute(query).scalars())
 
     def using_file(self, tenant_id: str, file_id: str, statuses: Collection[JobStatus]) -> bool:
         """True when a job in one of these states reads that file."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, func, select
 
 from tunery_server.errors import QuotaExceeded
-from tunery_server.records.rows import UploadStatus
-from tunery_server.records.tables import api_keys, files, uploads
+from tunery_server.records.rows import WAITING, UploadStatus
+from tunery_server.records.tables import api_keys, files, jobs, uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,19 @@ def require_place(connection: Connection, tenant_id: str, quota: Quota) -> None:
     if _pending(connection, tenant_id)[0] >= quota.pending_uploads:
         raise QuotaExceeded(
             f"You may have {quota.pending_uploads} pending uploads; complete or cancel one first."
+        )
+
+
+def require_turn(connection: Connection, tenant_id: str, max_waiting: int) -> None:
+    """Raises QuotaExceeded unless one more job of the tenant may wait."""
+    _one_at_a_time(connection, tenant_id)
+    mine, waiting = jobs.c.tenant_id == tenant_id, jobs.c.status.in_(WAITING)
+    query = select(func.count()).select_from(jobs).where(mine, waiting)
+    if connection.execute(query).scalar_one() >= max_waiting:
+        raise QuotaExceeded(
+            f"You may have {max_waiting} jobs that wait or are paused; "
+            "let one start or cancel one first.",
+            code="rate_limit_exceeded",
         )
 
 

@@ -23,6 +23,9 @@ class JobStatus(StrEnum):
 HELD = frozenset({JobStatus.RUNNING, JobStatus.PAUSING})
 """States in which a job belongs to one attempt of one worker."""
 
+WAITING = frozenset({JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.PAUSED})
+"""States in which a job has not ended and no worker has it."""
+
 
 class BatchStatus(StrEnum):
     """OpenAI's statuses, verbatim."""
@@ -146,6 +149,29 @@ class Job:
     error: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     timings: dict[str, float] | None = None
+    priority: int = 0
+    """Among the tenant's own jobs; the higher is the sooner."""
+    memory_bytes: int = 0
+    """What its trainer takes of a device at most, as estimated; 0 where that is not known."""
+    waiting_since: float | None = None
+    """Since when it waits for a worker, what it has run left out; None is since its creation."""
+    not_before: float = 0.0
+    """A job that has lost its worker is not started again at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantPolicy:
+    """What a tenant may have of the workers."""
+
+    tenant_id: str
+    weight: float = 1.0
+    """Its share of the workers' time, relative to other tenants'."""
+    max_running: int = 0
+    """Jobs at once; 0 is no bound."""
+    max_waiting: int = 1000
+    """Jobs that wait or are paused."""
+    preemptible: bool = False
+    """Whether a running job makes room for one of a higher priority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -112,7 +113,21 @@ jobs = Table(
     Column("error", JSON(none_as_null=True)),
     Column("progress", JSON(none_as_null=True)),
     Column("timings", JSON(none_as_null=True)),
+    Column("priority", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("waiting_since", Float),
+    Column("not_before", Float, nullable=False),
     Index("ix_jobs_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+tenant_policies = Table(
+    "tenant_policies",
+    metadata,
+    Column("tenant_id", String, primary_key=True),
+    Column("weight", Float),
+    Column("max_running", Integer),
+    Column("max_waiting", Integer),
+    Column("preemptible", Boolean),
 )
 
 job_events = Table(

@@ -1,6 +1,7 @@
 """One attempt at one job, from claim to outcome."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from tunery_server.errors import LeaseLost, QueueUnavailable
 from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
+from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.contract import JobQueue, Lease
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Adapter, File, Job, JobCheckpoint, JobStatus
+from tunery_server.records.tenants import TenantPolicies
 from tunery_server.worker import leftovers
 from tunery_server.worker.outcome import recorded
 from tunery_server.worker.publisher import Publisher
@@ -38,6 +41,8 @@ class Bench:
     files: FileService
     store: FileStore
     queue: JobQueue
+    line: Line
+    policies: TenantPolicies
     publisher: Publisher
     folder: Path
     base_model_path: str
@@ -51,7 +56,14 @@ class Bench:
 class Attempt:
     """Runs a job that this worker holds the lease of."""
 
-    def __init__(self, job: Job, lease: Lease, bench: Bench) -> None:
+    def __init__(
+        self,
+        job: Job,
+        lease: Lease,
+        bench: Bench,
+        *,
+        after: "asyncio.Task[None] | None" = None,
+    ) -> None:
         self._job = job
         self._lease = lease
         self._bench = bench
@@ -59,6 +71,8 @@ class Attempt:
         self._recorder = Recorder(job, jobs=bench.jobs, history=bench.history, clock=bench.clock)
         self._trainer: Trainer | None = None
         self._stopping = False
+        self._after = after
+        """The attempt that makes room for this one."""
 
     async def run(self) -> None:
         """Train, publish, record. Never raises for what can go wrong with a job."""
@@ -71,6 +85,14 @@ class Attempt:
         self._stopping = True
         if self._trainer is not None:
             self._trainer.stop()
+
+    async def give_way(self) -> None:
+        """As :meth:`stop`, and say why."""
+        with contextlib.suppress(LeaseLost):
+            await asyncio.to_thread(
+                self._recorder.note, "The job makes room for one of a higher priority"
+            )
+        self.stop()
 
     async def _while_ours(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` beside the two watches; whichever fails first ends the others."""
@@ -104,6 +126,8 @@ class Attempt:
                 self.stop()  # each time: the trainer's process may have begun since the last look
 
     async def _train_and_publish(self) -> None:
+        if self._after is not None:
+            await asyncio.wait([self._after])
         spec, dataset = await asyncio.to_thread(self._prepare)
         finished = await self._train(spec, dataset.sha256)
         metrics = await asyncio.to_thread(self._final_metrics)
@@ -221,7 +245,7 @@ class Attempt:
         try:
             self._bench.queue.finish(self._lease)
             if job is not None and job.status is JobStatus.QUEUED:
-                self._bench.queue.enqueue(job.id, created_at=job.created_at)
+                self._bench.line.put(job)
         except QueueUnavailable:
             pass  # the lease runs out, and the reconciler does the rest
         if job is None or job.status in FINAL:

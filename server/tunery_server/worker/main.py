@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 
 import redis
@@ -11,9 +12,11 @@ import redis
 from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions
 from tunery_server.config import Settings
+from tunery_server.engine.command import detect_device
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
+from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
@@ -22,8 +25,10 @@ from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
+from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.telemetry.logging import configure
 from tunery_server.worker.attempt import Bench
+from tunery_server.worker.capacity import Capacity, Memory, cuda_memory, system_memory
 from tunery_server.worker.loop import Worker
 from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.reconciler import Reconciler
@@ -60,7 +65,13 @@ async def _run(settings: Settings, database: Database) -> None:
 
 def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Worker:
     jobs, history = JobRecords(database), JobHistory(database)
-    queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
+    queue = RedisQueue(
+        redis.Redis.from_url(settings.redis),
+        lease_s=settings.lease_s,
+        patience_s=settings.queue_patience_s,
+    )
+    policies = TenantPolicies(database, default_policy(settings))
+    line = Line(queue=queue, policies=policies, clock=time.time)
     store = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes)
     adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
     adapters.sweep()
@@ -70,6 +81,8 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
         files=_files(database, store),
         store=store,
         queue=queue,
+        line=line,
+        policies=policies,
         publisher=Publisher(
             store=adapters,
             adapters=AdapterRecords(database),
@@ -90,10 +103,22 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
         jobs=jobs,
         history=history,
         queue=queue,
+        line=line,
         max_attempts=settings.max_attempts,
         clock=time.time,
     )
-    return Worker(bench, reconciler)
+    capacity = Capacity(
+        slots=settings.worker_slots, measure=_memory(settings), timer=time.monotonic
+    )
+    return Worker(bench, reconciler, capacity, patience_s=settings.queue_patience_s)
+
+
+def _memory(settings: Settings) -> Callable[[], Memory]:
+    """Of the device that trainers take: the first that they may see."""
+    if detect_device(settings) == "cpu":
+        return system_memory
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return partial(cuda_memory, visible[0] or "0")
 
 
 def _files(database: Database, store: FileStore) -> FileService:

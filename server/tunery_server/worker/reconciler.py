@@ -1,14 +1,17 @@
 """Makes Redis agree with the record, and takes jobs from workers that fell silent.
 
-The record is right. A waiting job that Redis does not know is put in line; a running job without a
-lease, seen so twice, has lost its worker: it goes back in line, or fails when that has happened too
-often. One that was about to pause is paused. Seen twice, because a worker whose lease Redis forgot
-takes it up again at its next renewal.
+The record is right. A waiting job that Redis does not know is put in line. A running job whose
+lease ran out has lost its worker: it goes back in line, or fails when that has happened too often.
+One that was about to pause is paused. A running job of which Redis merely knows no lease is seen so
+twice before, because a worker whose lease Redis forgot takes it up again at its next renewal; so it
+is, too, after Redis was away for a time, when leases ran out that could not be renewed.
 """
 
 from collections.abc import Callable
 
+from tunery_server.errors import QueueUnavailable
 from tunery_server.ids import new_id
+from tunery_server.jobs.line import Line, again, back_off_s
 from tunery_server.jobs.transitions import RELEASE
 from tunery_server.queue.contract import JobQueue
 from tunery_server.records.job_history import JobHistory
@@ -28,38 +31,59 @@ class Reconciler:
         jobs: JobRecords,
         history: JobHistory,
         queue: JobQueue,
+        line: Line,
         max_attempts: int,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
         self._history = history
         self._queue = queue
+        self._line = line
         self._max_attempts = max_attempts
         self._clock = clock
         self._missing: set[tuple[str, int]] = set()
+        self._calm = False
 
     def look(self) -> None:
         """Compare once, and mend. Raises QueueUnavailable."""
-        leased, waiting = self._queue.leased(), set(self._queue.waiting())
-        for job in self._jobs.with_status({JobStatus.QUEUED}):
-            if job.id not in leased and job.id not in waiting:
-                self._queue.enqueue(job.id, created_at=job.created_at)
+        try:
+            self._look()
+        except QueueUnavailable:
+            self._calm = False
+            raise
+        self._calm = True
+
+    def _look(self) -> None:
+        silent = self._queue.sweep()
+        self._line.tell_shares()
+        for job_id in self._queue.unknown(self._jobs.ids_with_status(JobStatus.QUEUED)):
+            job = self._jobs.get_any(job_id)
+            if job is not None and job.status is JobStatus.QUEUED:
+                self._line.put(job)
+        leased = self._queue.leased()
         missing = {
             (job.id, job.attempt): job
             for job in self._jobs.with_status(HELD)
             if job.id not in leased
         }
-        for key in self._missing & missing.keys():
+        lost = {key for key in missing if self._calm and key[0] in silent}
+        for key in lost | (self._missing & missing.keys()):
             self._recover(missing.pop(key))
         self._missing = set(missing)
 
     def _recover(self, job: Job) -> None:
-        losses = job.losses + 1
+        losses, now = job.losses + 1, self._clock()
         if losses >= self._max_attempts and job.status is JobStatus.RUNNING:
             self._give_up(job, losses)
             return
         released = self._jobs.move(
-            job.id, RELEASE, in_attempt=job.attempt, losses=losses, estimated_finish=None
+            job.id,
+            RELEASE,
+            in_attempt=job.attempt,
+            losses=losses,
+            waiting_since=again(job, now),
+            not_before=now + back_off_s(losses),
+            estimated_finish=None,
         )
         if released is None:
             return
@@ -68,7 +92,7 @@ class Reconciler:
             self._note(job, "The worker was lost; the job is paused at its last checkpoint", "warn")
             return
         self._note(job, "The worker was lost; the job goes on from its last checkpoint", "warn")
-        self._queue.enqueue(job.id, created_at=job.created_at)
+        self._line.put(released)
 
     def _give_up(self, job: Job, losses: int) -> None:
         message = f"The worker was lost {losses} times while it ran this job."

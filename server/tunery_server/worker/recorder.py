@@ -19,6 +19,7 @@ from tunery_adapters.reports import (
 )
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
+from tunery_server.jobs.line import again
 from tunery_server.jobs.transitions import RELEASE
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
@@ -63,10 +64,14 @@ class Recorder:
 
         Raises LeaseLost.
         """
-        pausing = self.check().status is JobStatus.PAUSING
-        self.note(_PAUSED if pausing else _STOPPING)
+        job = self.check()
+        self.note(_PAUSED if job.status is JobStatus.PAUSING else _STOPPING)
         moved = self._jobs.move(
-            self.job.id, RELEASE, in_attempt=self.job.attempt, estimated_finish=None
+            job.id,
+            RELEASE,
+            in_attempt=self.job.attempt,
+            waiting_since=again(job, self._clock()),
+            estimated_finish=None,
         )
         if moved is None:
             raise LeaseLost("The job is no longer this worker's.")

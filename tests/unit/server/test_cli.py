@@ -62,3 +62,24 @@ def test_a_wrong_setting_is_told_without_a_traceback(
     assert result.exit_code == 2
     assert "TUNERY_PROT" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_what_is_set_for_a_tenant_is_kept_and_the_rest_left() -> None:
+    assert run("tenants", "list").stdout == ""
+    run("tenants", "set", "acme", "--weight", "3", "--max-running", "2")
+    run("tenants", "set", "rival", "--max-waiting", "7")
+    shown = run("tenants", "set", "acme", "--preemptible").stdout
+    assert shown == "acme  weight 3  running 2  waiting 1000  preemptible\n"
+    listed = run("tenants", "list").stdout
+    assert listed == shown + "rival  weight 1  running any  waiting 7  not preemptible\n"
+    run("tenants", "set", "acme", "--max-running", "0", "--no-preemptible")
+    assert (
+        "acme  weight 3  running any  waiting 1000  not preemptible"
+        in run("tenants", "list").stdout
+    )
+
+
+@pytest.mark.parametrize("words", [["--weight", "0"], ["--max-waiting", "-1"]])
+def test_a_policy_that_makes_no_sense_is_refused(words: list[str]) -> None:
+    assert run("tenants", "set", "acme", *words).exit_code == 2
+    assert run("tenants", "list").stdout == ""

@@ -7,7 +7,10 @@ from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, Page
 
 
 class FineTuningJob(Answer):
-    """A job. ``lora``, ``progress``, ``queue_position``, ``attempt`` and ``timings`` are ours."""
+    """A job. From ``lora`` on the fields are ours.
+
+    ``queue_position`` is a waiting job's place among its tenant's own.
+    """
 
     id: str
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -30,6 +33,7 @@ class FineTuningJob(Answer):
     metadata: dict[str, str] | None
     lora: dict[str, Any]
     progress: dict[str, Any] | None
+    priority: int
     queue_position: int | None
     attempt: int
     timings: dict[str, float] | None
@@ -59,6 +63,7 @@ class FineTuningJob(Answer):
             integrations=job.integrations,
             lora=job.lora,
             progress=job.progress,
+            priority=job.priority,
             queue_position=queue_position,
             attempt=job.attempt,
             timings=job.timings,

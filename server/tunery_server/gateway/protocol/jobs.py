@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from tunery_adapters.spec import LoraSpec
 from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request, only
 from tunery_server.jobs.request import JobRequest
+from tunery_server.queue.contract import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 
 def _auto(value: Any) -> Any:
@@ -96,6 +97,7 @@ class CreateJob(Request):
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     integrations: list[Integration] | None = Field(default=None, max_length=5)
     metadata: Metadata | None = None
+    priority: int = Field(default=0, ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)
     lora: Lora = Field(default_factory=Lora)
 
     def request(self) -> JobRequest:
@@ -114,6 +116,7 @@ class CreateJob(Request):
             learning_rate_multiplier=(
                 None if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier
             ),
+            priority=self.priority,
             lora=self.lora.spec(),
             metadata=self.metadata,
             integrations=self._integrations(),

@@ -43,7 +43,7 @@ def list_jobs(
     page = used.jobs.list(
         caller.tenant_id, metadata=_metadata_filter(request.query_params), after=after, limit=limit
     )
-    places = used.jobs.queue_positions()
+    places = used.jobs.queue_positions(*page.items)
     data = tuple(FineTuningJob.of(job, places.get(job.id)) for job in page.items)
     return JobList(data=data, has_more=page.has_more)
 
@@ -52,7 +52,7 @@ def list_jobs(
 def retrieve(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
     """One job."""
     job = used.jobs.get(caller.tenant_id, job_id)
-    return FineTuningJob.of(job, used.jobs.queue_positions().get(job.id))
+    return FineTuningJob.of(job, used.jobs.queue_positions(job).get(job.id))
 
 
 @router.post("/{job_id}/cancel")
@@ -71,7 +71,7 @@ def pause(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
 def resume(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
     """Go on with a paused job."""
     job = used.jobs.resume(caller.tenant_id, job_id)
-    return FineTuningJob.of(job, used.jobs.queue_positions().get(job.id))
+    return FineTuningJob.of(job, used.jobs.queue_positions(job).get(job.id))
 
 
 @router.get("/{job_id}/events")

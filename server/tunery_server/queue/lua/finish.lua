@@ -1,5 +1,6 @@
--- KEYS: leases owners   ARGV: job token
-if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
+-- ARGV: job token
+-- Gives a lease back, unless another owner has it.
+if redis.call('HGET', job_key(ARGV[1]), 'token') ~= ARGV[2] then return 0 end
+charge(ARGV[1], now_ms())
+drop_lease(ARGV[1])
 return 1

@@ -1,10 +1,16 @@
--- KEYS: waiting leases owners   ARGV: job token lease_ms
+-- ARGV: job token lease_ms tenant lane
 -- Prolongs a lease. An owner that Redis forgot is restored; another owner is left alone.
-local owner = redis.call('HGET', KEYS[3], ARGV[1])
-if owner and owner ~= ARGV[2] then return 0 end
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], now_ms + ARGV[3], ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+local job, token, tenant, lane = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
+local now = now_ms()
+local owner = redis.call('HGET', job_key(job), 'token')
+if owner and owner ~= token then return 0 end
+if not owner then
+  out_of_line(job, lane, tenant)
+  redis.call('HSET', job_key(job), 'tenant', tenant, 'lane', lane, 'token', token,
+    'claimed', now, 'cost', 0)
+  redis.call('SADD', running_key(tenant), job)
+end
+redis.call('ZADD', LEASES, now + tonumber(ARGV[3]), job)
+charge(job, now)
+place(tenant)
 return 1

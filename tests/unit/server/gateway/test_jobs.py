@@ -10,7 +10,8 @@ from tests.rows import NOW, a_job
 from tunery_server.gateway.app import create_app
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import JobCheckpoint, JobStatus
+from tunery_server.records.rows import JobCheckpoint, JobStatus, TenantPolicy
+from tunery_server.records.tenants import TenantPolicies
 
 from .composed import Gateway
 from .test_files import ROW
@@ -235,3 +236,27 @@ async def test_without_redis_jobs_are_refused_and_can_be_read(gateway: Gateway) 
         assert [job.id async for job in client.fine_tuning.jobs.list()] == [job_id]
         assert (await client.fine_tuning.jobs.retrieve(job_id)).status == "queued"
         assert (await client.fine_tuning.jobs.cancel(job_id)).status == "cancelled"
+
+
+async def test_priority_decides_the_place_among_the_tenants_own_jobs(gateway: Gateway) -> None:
+    async with gateway.openai() as client:
+        usual, urgent = await create(client), await create(client, priority=7)
+        jobs = {job.id: job.model_extra or {} async for job in client.fine_tuning.jobs.list()}
+    assert (jobs[usual]["queue_position"], jobs[urgent]["queue_position"]) == (2, 1)
+    assert (jobs[usual]["priority"], jobs[urgent]["priority"]) == (0, 7)
+
+
+async def test_more_jobs_than_a_tenant_may_have_wait_in_vain(gateway: Gateway) -> None:
+    TenantPolicies(gateway.database, TenantPolicy(tenant_id="")).set("acme", max_waiting=2)
+    async with gateway.http() as http, gateway.openai() as client:
+        first, _ = await create(client), await create(client)
+        file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+        body = {"model": "base", "training_file": file.id}
+        refused = await http.post("/v1/fine_tuning/jobs", json=body)
+        assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+        error = refused.json()["error"]
+        assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+        await client.fine_tuning.jobs.cancel(first)
+        assert (await http.post("/v1/fine_tuning/jobs", json=body)).status_code == 200
+    async with gateway.openai(gateway.rival_key) as rival:
+        await create(rival)

@@ -1,10 +1,12 @@
 """A client's wishes on jobs, on a real record and a queue that can go away."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 import redis
 
+from tests.queues import an_entry, in_line
 from tests.rows import NOW, a_file
 from tunery_adapters.spec import LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
@@ -12,12 +14,14 @@ from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import FINAL, UNFINISHED
+from tunery_server.queue.contract import Entry
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import Job, JobStatus
+from tunery_server.records.rows import Job, JobStatus, TenantPolicy
+from tunery_server.records.tenants import TenantPolicies
 
 
 class FailingQueue(RedisQueue):
@@ -29,17 +33,17 @@ class FailingQueue(RedisQueue):
         self._reach("ping")
         super().ping()
 
-    def enqueue(self, job_id: str, *, created_at: float) -> None:
+    def enqueue(self, entry: Entry) -> None:
         self._reach("enqueue")
-        super().enqueue(job_id, created_at=created_at)
+        super().enqueue(entry)
 
     def remove(self, job_id: str) -> None:
         self._reach("remove")
         super().remove(job_id)
 
-    def waiting(self) -> tuple[str, ...]:
-        self._reach("waiting")
-        return super().waiting()
+    def positions(self, job_ids: Collection[str]) -> dict[str, int]:
+        self._reach("positions")
+        return super().positions(job_ids)
 
     def _reach(self, call: str) -> None:
         if call in self.gone:
@@ -70,10 +74,12 @@ def service(database: Database, jobs: JobRecords, queue: FailingQueue) -> JobSer
         history=JobHistory(database),
         intake=Intake(files=files, base_model="base", max_lora_rank=16, clock=lambda: NOW),
         queue=queue,
+        policies=TenantPolicies(database, TenantPolicy(tenant_id="", max_waiting=MAX_WAITING)),
         clock=lambda: NOW,
     )
 
 
+MAX_WAITING = 4
 REQUEST = JobRequest(model="base", training_file="file-good")
 
 
@@ -89,8 +95,7 @@ def test_a_new_job_is_recorded_and_in_line(
         "learning_rate_multiplier": 1.0,
     }
     assert 0 <= job.seed < 2**31
-    assert queue.waiting() == (job.id,)
-    assert service.queue_positions() == {job.id: 1}
+    assert service.queue_positions(job) == {job.id: 1}
     assert len(service.events("acme", job.id, after=None, limit=10).items) == 2
 
 
@@ -120,7 +125,7 @@ def test_a_job_that_cannot_run_is_refused_whole(
         service.create("acme", JobRequest(**values))  # type: ignore[arg-type]
     assert (raised.value.code, raised.value.param) == (code, param)  # type: ignore[attr-defined]
     assert no_job(service)
-    assert queue.waiting() == ()
+    assert queue.claim(wait_s=0) is None
 
 
 def test_a_short_validation_file_will_do(service: JobService) -> None:
@@ -146,9 +151,9 @@ def test_a_recorded_job_is_confirmed_although_the_queue_went_away(
 
 
 def test_jobs_can_be_read_without_a_queue(service: JobService, queue: FailingQueue) -> None:
-    service.create("acme", REQUEST)
-    queue.gone = frozenset({"waiting"})
-    assert service.queue_positions() == {}
+    job = service.create("acme", REQUEST)
+    queue.gone = frozenset({"positions"})
+    assert service.queue_positions(job) == {}
 
 
 @pytest.mark.parametrize("gone", [frozenset(), frozenset({"remove"})])
@@ -160,7 +165,7 @@ def test_cancelling_twice_gives_the_cancelled_job_both_times(
     cancelled = service.cancel("acme", job.id)
     assert (cancelled.status, cancelled.finished_at) == (JobStatus.CANCELLED, NOW)
     assert service.cancel("acme", job.id) == cancelled
-    assert (queue.waiting() == ()) == (not gone)
+    assert (in_line(queue, [job.id]) == []) == (not gone)
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED])
@@ -178,14 +183,16 @@ def test_a_waiting_job_pauses_at_once_and_comes_back_to_its_place(
     service: JobService, queue: FailingQueue
 ) -> None:
     job = service.create("acme", REQUEST)
-    queue.enqueue("ftjob-later", created_at=NOW + 1)
+    queue.enqueue(an_entry("ftjob-later", created_at=NOW + 1))
     paused = service.pause("acme", job.id)
     assert paused == replace(job, status=JobStatus.PAUSED)
     assert service.pause("acme", job.id) == paused
-    assert queue.waiting() == ("ftjob-later",)
-    assert service.resume("acme", job.id) == job
-    assert service.resume("acme", job.id) == job
-    assert queue.waiting() == (job.id, "ftjob-later")
+    both = [job.id, "ftjob-later"]
+    assert in_line(queue, both) == both[1:]
+    resumed = replace(job, waiting_since=NOW)
+    assert service.resume("acme", job.id) == resumed
+    assert service.resume("acme", job.id) == resumed
+    assert in_line(queue, both) == both
     messages = [
         event.message for event in service.events("acme", job.id, after=None, limit=2).items
     ]
@@ -203,7 +210,7 @@ def test_a_running_job_is_pausing_until_its_worker_says_otherwise(
     assert service.pause("acme", job.id) == pausing
     assert service.resume("acme", job.id) == running, "the pause is taken back"
     assert service.resume("acme", job.id) == running
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []
 
 
 @pytest.mark.parametrize("status", sorted(UNFINISHED))

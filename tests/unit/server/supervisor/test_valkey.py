@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.queues import an_entry, in_line
 from tunery_server.errors import ConfigError
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
@@ -40,14 +41,14 @@ def test_what_was_confirmed_survives_a_kill(tmp_path: Path) -> None:
     with running(tmp_path) as (process, client):
         queue = RedisQueue(client, lease_s=60)
         for number in range(100):
-            queue.enqueue(f"job-{number:02}", created_at=number)
+            queue.enqueue(an_entry(f"job-{number:02}", created_at=number))
         lease = queue.claim(wait_s=0)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert lease is not None
     with running(tmp_path) as (_, client):
         queue = RedisQueue(client, lease_s=60)
-        assert len(queue.waiting()) == 99
+        assert len(in_line(queue, [f"job-{number:02}" for number in range(100)])) == 99
         assert queue.leased() == {"job-00"}
         assert queue.renew(lease)
 

@@ -8,15 +8,25 @@ from sqlalchemy import select
 from tests.engines import ScriptedEngine
 from tests.rows import NOW, an_endpoint
 from tunery_adapters.store import AdapterStore
+from tunery_server.files.service import FileService
+from tunery_server.files.store import FileStore
+from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
+from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
+from tunery_server.records.rows import Job, TenantPolicy
 from tunery_server.records.tables import webhook_deliveries
+from tunery_server.records.tenants import TenantPolicies
 from tunery_server.records.webhooks import EndpointRecords
+from tunery_server.worker import attempt
+from tunery_server.worker.attempt import Bench
 from tunery_server.worker.publisher import Publisher
+
+from .working import add_job
 
 
 class StoppedClock:
@@ -73,6 +83,16 @@ def queue(server: "redis.Redis") -> RedisQueue:
 
 
 @pytest.fixture
+def policies(database: Database) -> TenantPolicies:
+    return TenantPolicies(database, TenantPolicy(tenant_id=""))
+
+
+@pytest.fixture
+def line(queue: RedisQueue, policies: TenantPolicies, clock: StoppedClock) -> Line:
+    return Line(queue=queue, policies=policies, clock=clock)
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> AdapterStore:
     return AdapterStore(tmp_path / "adapters", max_rank=16)
 
@@ -90,3 +110,44 @@ def publisher(
         clock=clock,
         sleep=clock.sleep,
     )
+
+
+@pytest.fixture
+def bench(
+    database: Database,
+    jobs: JobRecords,
+    history: JobHistory,
+    queue: RedisQueue,
+    line: Line,
+    policies: TenantPolicies,
+    publisher: Publisher,
+    clock: StoppedClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Bench:
+    monkeypatch.setattr(attempt, "WATCH_S", 0.01)
+    store = FileStore(tmp_path / "files", max_bytes=10_000)
+    files = FileService(files=FileRecords(database), store=store, in_use=[], clock=clock)
+    return Bench(
+        jobs=jobs,
+        history=history,
+        files=files,
+        store=store,
+        queue=queue,
+        line=line,
+        policies=policies,
+        publisher=publisher,
+        folder=tmp_path / "jobs",
+        base_model_path="/base",
+        max_length=64,
+        threads=1,
+        niceness=5,
+        renew_s=0.05,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def job(bench: Bench) -> Job:
+    """A job in line whose trainer finds its adapter made already."""
+    return add_job(bench)

@@ -1,8 +1,6 @@
 """One attempt from claim to outcome; everything is real but the engine and the trainer."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -10,128 +8,18 @@ import redis
 
 from tests.engines import Fault, ScriptedEngine
 from tests.peft import write_peft_folder
+from tests.queues import entry_of, in_line
 from tests.rows import a_job
 from tests.servers import alive
 from tests.stand_in_trainer import install
-from tunery_server.files.service import RESULTS, FileService
-from tunery_server.files.store import FileStore
+from tunery_server.files.service import RESULTS
 from tunery_server.jobs.transitions import PAUSE, RESUME, UNFINISHED
-from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
-from tunery_server.records.database import Database
-from tunery_server.records.files import FileRecords
-from tunery_server.records.job_history import JobHistory
-from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
-from tunery_server.worker import attempt
 from tunery_server.worker.attempt import Bench
-from tunery_server.worker.loop import Worker
-from tunery_server.worker.publisher import Publisher
-from tunery_server.worker.reconciler import Reconciler
 from tunery_server.worker.trainer import Trainer
 
-from .conftest import StoppedClock
-
-GOOD = "step(1); checkpoint(1); step(2); finished(2)"
-HANGS = "(folder / 'pid').write_text(str(os.getpid())); step(1); time.sleep(600)"
-STOPS = f"""
-def stop(*_):
-    say("stopped", step=1)
-    sys.exit(75)
-signal.signal(signal.SIGTERM, stop)
-{HANGS}
-"""
-
-
-@pytest.fixture
-def bench(
-    database: Database,
-    jobs: JobRecords,
-    history: JobHistory,
-    queue: RedisQueue,
-    publisher: Publisher,
-    clock: StoppedClock,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Bench:
-    monkeypatch.setattr(attempt, "WATCH_S", 0.01)
-    store = FileStore(tmp_path / "files", max_bytes=10_000)
-    files = FileService(files=FileRecords(database), store=store, in_use=[], clock=clock)
-    return Bench(
-        jobs=jobs,
-        history=history,
-        files=files,
-        store=store,
-        queue=queue,
-        publisher=publisher,
-        folder=tmp_path / "jobs",
-        base_model_path="/base",
-        max_length=64,
-        threads=1,
-        niceness=5,
-        renew_s=0.05,
-        clock=clock,
-    )
-
-
-@pytest.fixture
-def job(bench: Bench, tmp_path: Path) -> Job:
-    """A job in line whose trainer finds its adapter made already."""
-    file = bench.files.create("acme", filename="a", purpose="user_data", chunks=[b"x"])
-    job = a_job(training_file=file.id)
-    bench.jobs.add(job)
-    bench.queue.enqueue(job.id, created_at=job.created_at)
-    write_peft_folder(bench.folder / job.id / "adapter")
-    return job
-
-
-@contextlib.asynccontextmanager
-async def working(bench: Bench) -> AsyncIterator[Worker]:
-    reconciler = Reconciler(
-        jobs=bench.jobs,
-        history=bench.history,
-        queue=bench.queue,
-        max_attempts=3,
-        clock=bench.clock,
-    )
-    worker = Worker(bench, reconciler)
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        async with asyncio.timeout(10):
-            await running
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; fail when it does not in time."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of the record, of Redis, of another process
-            await asyncio.sleep(0.01)
-
-
-async def reached(bench: Bench, job: Job, *statuses: JobStatus) -> Job:
-    await until(lambda: current(bench, job).status in statuses)
-    return current(bench, job)
-
-
-def current(bench: Bench, job: Job) -> Job:
-    now = bench.jobs.get_any(job.id)
-    assert now is not None
-    return now
-
-
-async def trainer_pid(bench: Bench, job: Job) -> int:
-    """The trainer's process, once it has made its first step."""
-    await until(lambda: bool(bench.history.metrics(job.id)))
-    return int((bench.folder / job.id / "pid").read_text())
-
-
-def messages(bench: Bench, job: Job) -> list[str]:
-    page = bench.history.events(job.id, after=None, limit=100)
-    assert page is not None
-    return [event.message for event in reversed(page.items)]
+from .working import GOOD, HANGS, STOPS, current, messages, reached, trainer_pid, until, working
 
 
 async def test_a_job_ends_with_an_adapter_that_is_loaded(
@@ -197,7 +85,7 @@ async def test_a_failed_job_leaves_nothing_and_the_next_one_runs(
         following = a_job(training_file=job.training_file)
         write_peft_folder(bench.folder / following.id / "adapter")
         bench.jobs.add(following)
-        bench.queue.enqueue(following.id, created_at=following.created_at)
+        bench.queue.enqueue(entry_of(following))
         await reached(bench, following, JobStatus.SUCCEEDED)
     page = adapters.list("acme")
     assert page is not None
@@ -226,7 +114,7 @@ async def test_stopping_the_worker_puts_the_job_back_in_line(
         worker.stop()
         waiting = await reached(bench, job, JobStatus.QUEUED)
     assert (waiting.attempt, waiting.losses) == (1, 0)
-    assert bench.queue.waiting() == (job.id,)
+    assert in_line(bench.queue, [job.id])
     assert bench.queue.leased() == frozenset()
     install(tmp_path, monkeypatch, GOOD)
     async with working(bench):
@@ -248,7 +136,7 @@ async def test_a_paused_job_gives_its_device_back_and_goes_on_when_resumed(
         assert (bench.folder / job.id / "checkpoints").is_dir()
         install(tmp_path, monkeypatch, GOOD)
         bench.jobs.move(job.id, RESUME)
-        bench.queue.enqueue(job.id, created_at=job.created_at)
+        bench.queue.enqueue(entry_of(job))
         assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
 
 
@@ -330,7 +218,7 @@ async def test_a_worker_whose_lease_was_taken_writes_nothing_more(
     install(tmp_path, monkeypatch, HANGS)
     async with working(bench):
         pid = await trainer_pid(bench, job)
-        server.hset("{tunery}:owners", job.id, "another worker")
+        server.hset(f"{{tunery}}:job:{job.id}", "token", "another worker")
         await until(lambda: not alive([pid]))
         now = current(bench, job)
     assert now.status is JobStatus.RUNNING
@@ -360,6 +248,6 @@ async def test_a_job_that_was_cancelled_in_line_is_not_run(
     install(tmp_path, monkeypatch, GOOD)
     bench.jobs.change(job.id, allowed=UNFINISHED, status=JobStatus.CANCELLED)
     async with working(bench):
-        await until(lambda: not bench.queue.waiting() and not bench.queue.leased())
+        await until(lambda: not in_line(bench.queue, [job.id]) and not bench.queue.leased())
     now = current(bench, job)
     assert (now.status, now.attempt) == (JobStatus.CANCELLED, 0)

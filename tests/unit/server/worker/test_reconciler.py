@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from tests.queues import entry_of, in_line
 from tests.rows import NOW, a_job
+from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import FINAL
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.job_history import JobHistory
@@ -13,10 +15,16 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.reconciler import Reconciler
 
+from .conftest import StoppedClock
+
 
 @pytest.fixture
-def reconciler(jobs: JobRecords, history: JobHistory, queue: RedisQueue) -> Reconciler:
-    return Reconciler(jobs=jobs, history=history, queue=queue, max_attempts=3, clock=lambda: NOW)
+def reconciler(
+    jobs: JobRecords, history: JobHistory, queue: RedisQueue, line: Line, clock: StoppedClock
+) -> Reconciler:
+    return Reconciler(
+        jobs=jobs, history=history, queue=queue, line=line, max_attempts=3, clock=clock
+    )
 
 
 @pytest.fixture
@@ -34,22 +42,23 @@ def test_waiting_jobs_that_redis_forgot_are_put_in_line_in_order(
 ) -> None:
     made = [add(created_at=NOW + number) for number in (3, 1, 2)]
     for job in made:
-        queue.enqueue(job.id, created_at=job.created_at)
+        queue.enqueue(entry_of(job))
     server.flushall()
     reconciler.look()
-    assert queue.waiting() == (made[1].id, made[2].id, made[0].id)
+    ids = [job.id for job in made]
+    assert in_line(queue, ids) == [ids[1], ids[2], ids[0]]
     reconciler.look()
-    assert len(queue.waiting()) == 3
+    assert len(in_line(queue, ids)) == 3
 
 
 def test_a_claimed_job_that_is_not_yet_running_is_left_alone(
     reconciler: Reconciler, queue: RedisQueue, add: Callable[..., Job]
 ) -> None:
     job = add()
-    queue.enqueue(job.id, created_at=job.created_at)
+    queue.enqueue(entry_of(job))
     assert queue.claim(wait_s=0) is not None
     reconciler.look()
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []
 
 
 def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
@@ -60,7 +69,7 @@ def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
     add: Callable[..., Job],
 ) -> None:
     job = add()
-    queue.enqueue(job.id, created_at=job.created_at)
+    queue.enqueue(entry_of(job))
     lease = queue.claim(wait_s=0)
     assert lease is not None
     running = jobs.change(job.id, allowed=set(JobStatus), status=JobStatus.RUNNING, attempt=1)
@@ -70,7 +79,7 @@ def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
     reconciler.look()
     reconciler.look()
     assert jobs.get_any(job.id) == running
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []
 
 
 def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
@@ -83,7 +92,8 @@ def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
     now = jobs.get_any(job.id)
     assert now is not None
     assert (now.status, now.attempt, now.losses) == (JobStatus.QUEUED, 1, 1)
-    assert queue.waiting() == (job.id,)
+    assert now.not_before == NOW + 1
+    assert in_line(queue, [job.id]) == [], "it backs off first"
 
 
 @pytest.mark.parametrize("losses", [0, 2])
@@ -100,7 +110,7 @@ def test_a_lost_worker_leaves_a_job_that_was_to_pause_paused(
     now = jobs.get_any(job.id)
     assert now is not None
     assert (now.status, now.losses, now.error) == (JobStatus.PAUSED, losses + 1, None)
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []
 
 
 def test_another_attempt_is_seen_anew(
@@ -127,7 +137,7 @@ def test_a_job_that_kills_its_workers_is_given_up(
     assert (now.status, now.losses, now.finished_at) == (JobStatus.FAILED, 3, NOW)
     assert now.error is not None
     assert now.error["code"] == "worker_crashed"
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []
 
 
 @pytest.mark.parametrize("status", [*sorted(FINAL), JobStatus.PAUSED])
@@ -143,4 +153,4 @@ def test_ended_and_paused_jobs_are_left_alone(
     reconciler.look()
     reconciler.look()
     assert jobs.get_any(job.id) == job
-    assert queue.waiting() == ()
+    assert in_line(queue, [job.id]) == []

@@ -1,0 +1,60 @@
+"""What each tenant may have of the workers."""
+
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+
+from tunery_server.config import Settings
+from tunery_server.records.database import Database
+from tunery_server.records.rows import TenantPolicy
+from tunery_server.records.tables import tenant_policies
+
+
+class TenantPolicies:
+    """Policies of all tenants. What is not set for one is as in ``default``."""
+
+    def __init__(self, database: Database, default: TenantPolicy) -> None:
+        self._database = database
+        self._default = default
+
+    def of(self, tenant_id: str) -> TenantPolicy:
+        """The policy of a tenant, known or not."""
+        query = select(tenant_policies).where(tenant_policies.c.tenant_id == tenant_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return self._policy(row or {"tenant_id": tenant_id})
+
+    def list(self) -> tuple[TenantPolicy, ...]:
+        """Those of tenants for which something was set, by name."""
+        query = select(tenant_policies).order_by(tenant_policies.c.tenant_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(map(self._policy, rows))
+
+    def set(self, tenant_id: str, **values: Any) -> TenantPolicy:
+        """Set some of a tenant's values; the others stay as they are."""
+        this = tenant_policies.c.tenant_id == tenant_id
+        with self._database.writing() as connection:
+            known = connection.execute(select(tenant_policies).where(this)).one_or_none()
+            if known is None:
+                connection.execute(insert(tenant_policies).values(tenant_id=tenant_id, **values))
+            elif values:
+                connection.execute(update(tenant_policies).where(this).values(**values))
+        return self.of(tenant_id)
+
+    def _policy(self, row: RowMapping | dict[str, Any]) -> TenantPolicy:
+        default, chosen = self._default, {k: v for k, v in row.items() if v is not None}
+        return TenantPolicy(
+            tenant_id=row["tenant_id"],
+            weight=chosen.get("weight", default.weight),
+            max_running=chosen.get("max_running", default.max_running),
+            max_waiting=chosen.get("max_waiting", default.max_waiting),
+            preemptible=chosen.get("preemptible", default.preemptible),
+        )
+
+
+def default_policy(settings: Settings) -> TenantPolicy:
+    """Of a tenant for which nothing was set."""
+    return TenantPolicy(
+        tenant_id="", max_running=settings.max_running_jobs, max_waiting=settings.max_waiting_jobs
+    )
