@@ -64,33 +64,38 @@ async def _run(settings: Settings, database: Database) -> None:
 
 
 def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Worker:
-    jobs, history = JobRecords(database), JobHistory(database)
+    bench = _bench(settings, database, engine)
+    reconciler = Reconciler(
+        jobs=bench.jobs,
+        history=bench.history,
+        queue=bench.queue,
+        line=bench.line,
+        max_attempts=settings.max_attempts,
+        clock=time.time,
+    )
+    capacity = Capacity(
+        slots=settings.worker_slots, measure=_memory(settings), timer=time.monotonic
+    )
+    return Worker(bench, reconciler, capacity, patience_s=settings.queue_patience_s)
+
+
+def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
     queue = RedisQueue(
         redis.Redis.from_url(settings.redis),
         lease_s=settings.lease_s,
         patience_s=settings.queue_patience_s,
     )
     policies = TenantPolicies(database, default_policy(settings))
-    line = Line(queue=queue, policies=policies, clock=time.time)
     store = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes)
-    adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
-    adapters.sweep()
-    bench = Bench(
-        jobs=jobs,
-        history=history,
+    return Bench(
+        jobs=JobRecords(database),
+        history=JobHistory(database),
         files=_files(database, store),
         store=store,
         queue=queue,
-        line=line,
+        line=Line(queue=queue, policies=policies, clock=time.time),
         policies=policies,
-        publisher=Publisher(
-            store=adapters,
-            adapters=AdapterRecords(database),
-            engine=engine,
-            organization=settings.organization,
-            load_timeout_s=_LOAD_TIMEOUT_S,
-            clock=time.time,
-        ),
+        publisher=_publisher(settings, database, engine),
         folder=settings.home / "jobs",
         base_model_path=settings.base_model_path,
         max_length=settings.max_training_length or settings.max_model_len,
@@ -99,18 +104,19 @@ def _compose(settings: Settings, database: Database, engine: VllmEngine) -> Work
         renew_s=settings.lease_s / _RENEWALS_PER_LEASE,
         clock=time.time,
     )
-    reconciler = Reconciler(
-        jobs=jobs,
-        history=history,
-        queue=queue,
-        line=line,
-        max_attempts=settings.max_attempts,
+
+
+def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Publisher:
+    adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
+    adapters.sweep()
+    return Publisher(
+        store=adapters,
+        adapters=AdapterRecords(database),
+        engine=engine,
+        organization=settings.organization,
+        load_timeout_s=_LOAD_TIMEOUT_S,
         clock=time.time,
     )
-    capacity = Capacity(
-        slots=settings.worker_slots, measure=_memory(settings), timer=time.monotonic
-    )
-    return Worker(bench, reconciler, capacity, patience_s=settings.queue_patience_s)
 
 
 def _memory(settings: Settings) -> Callable[[], Memory]:
