@@ -103,8 +103,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]
 
 
 class Deleted(Answer):
-    """The answer to a DELETE."""
+    """The answer to a DELETE; each kind of object has its own, with ``object``."""
 
     id: str
-    object: str
     deleted: Literal[True] = True

@@ -7,7 +7,7 @@ from pydantic import Field
 from tunery_server.batches.service import BatchRequest
 from tunery_server.gateway.protocol.base import Answer, Metadata, PlainText, Request
 from tunery_server.gateway.protocol.files import MAX_EXPIRY_S, MIN_EXPIRY_S
-from tunery_server.records.rows import Batch, Page
+from tunery_server.records.rows import Batch, BatchStatus, Page
 
 
 class OutputExpiry(Request):
@@ -105,7 +105,7 @@ class BatchObject(Answer):
     errors: BatchFaults | None
     input_file_id: str
     completion_window: Literal["24h"] = "24h"
-    status: str
+    status: BatchStatus
     output_file_id: str | None
     error_file_id: str | None
     created_at: int

@@ -4,10 +4,11 @@ from typing import Literal, get_args
 
 from pydantic import ConfigDict, Field
 
-from tunery_server.gateway.protocol.base import Answer, Request
+from tunery_server.gateway.protocol.base import Answer, Deleted, Request
 from tunery_server.records.rows import File, Page
 
 UploadPurpose = Literal["fine-tune", "batch", "assistants", "user_data", "evals", "vision"]
+FilePurpose = Literal[UploadPurpose, "batch_output", "fine-tune-results"]
 UPLOAD_PURPOSES: tuple[str, ...] = get_args(UploadPurpose)
 MIN_EXPIRY_S = 3600
 MAX_EXPIRY_S = 2_592_000
@@ -46,7 +47,7 @@ class FileObject(Answer):
     created_at: int
     expires_at: int | None
     filename: str
-    purpose: str
+    purpose: FilePurpose
     status: Literal["processed"] = "processed"
     status_details: None = None
 
@@ -61,6 +62,12 @@ class FileObject(Answer):
             filename=file.filename,
             purpose=file.purpose,
         )
+
+
+class FileDeleted(Deleted):
+    """The answer to a DELETE."""
+
+    object: Literal["file"] = "file"
 
 
 class FileList(Answer):

@@ -2,8 +2,57 @@
 
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from tunery_server.gateway.protocol.base import Answer
-from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, Page
+from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
+
+
+class JobHyperparameters(Answer):
+    """What "auto" and what was not given became, too."""
+
+    n_epochs: int
+    batch_size: int
+    learning_rate_multiplier: float
+
+
+class SupervisedMethod(Answer):
+    """The settings that the method had."""
+
+    hyperparameters: JobHyperparameters
+
+
+class JobMethod(Answer):
+    """How the job trains."""
+
+    type: Literal["supervised"] = "supervised"
+    supervised: SupervisedMethod
+    dpo: None = None
+    reinforcement: None = None
+
+
+class JobError(Answer):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    param: str | None
+
+
+class WandbRun(Answer):
+    """Where a run would be shown."""
+
+    project: str
+    name: str | None = None
+    entity: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class JobIntegration(Answer):
+    """As it was asked for."""
+
+    type: Literal["wandb"]
+    wandb: WandbRun
 
 
 class FineTuningJob(Answer):
@@ -18,9 +67,9 @@ class FineTuningJob(Answer):
     model: str
     fine_tuned_model: str | None
     organization_id: str
-    status: str
-    hyperparameters: dict[str, Any]
-    method: dict[str, Any]
+    status: JobStatus
+    hyperparameters: JobHyperparameters
+    method: JobMethod
     training_file: str
     validation_file: str | None
     result_files: tuple[str, ...]
@@ -28,8 +77,8 @@ class FineTuningJob(Answer):
     finished_at: int | None
     estimated_finish: int | None
     seed: int
-    error: dict[str, Any] | None
-    integrations: list[dict[str, Any]] | None
+    error: JobError | None
+    integrations: tuple[JobIntegration, ...] | None
     metadata: dict[str, str] | None
     lora: dict[str, Any]
     progress: dict[str, Any] | None
@@ -41,7 +90,8 @@ class FineTuningJob(Answer):
     @classmethod
     def of(cls, job: Job, queue_position: int | None = None) -> "FineTuningJob":
         """From its record."""
-        supervised = {"hyperparameters": job.hyperparameters}
+        hyperparameters = JobHyperparameters(**job.hyperparameters)
+        supervised = SupervisedMethod(hyperparameters=hyperparameters)
         return cls(
             id=job.id,
             created_at=int(job.created_at),
@@ -49,8 +99,8 @@ class FineTuningJob(Answer):
             fine_tuned_model=job.fine_tuned_model,
             organization_id=job.tenant_id,
             status=job.status,
-            hyperparameters=job.hyperparameters,
-            method={"type": "supervised", "supervised": supervised},
+            hyperparameters=hyperparameters,
+            method=JobMethod(supervised=supervised),
             training_file=job.training_file,
             validation_file=job.validation_file,
             result_files=job.result_files,
@@ -58,9 +108,9 @@ class FineTuningJob(Answer):
             finished_at=_seconds(job.finished_at),
             estimated_finish=_seconds(job.estimated_finish),
             seed=job.seed,
-            error=job.error,
+            error=None if job.error is None else JobError(**job.error),
             metadata=job.metadata,
-            integrations=job.integrations,
+            integrations=_integrations(job),
             lora=job.lora,
             progress=job.progress,
             priority=job.priority,
@@ -76,9 +126,9 @@ class Event(Answer):
     id: str
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
     created_at: int
-    level: str
+    level: Literal["info", "warn", "error"]
     message: str
-    type: str
+    type: Literal["message", "metrics"]
     data: dict[str, Any] | None
 
     @classmethod
@@ -94,6 +144,21 @@ class Event(Answer):
         )
 
 
+class CheckpointMetrics(Answer):
+    """What was measured at the step; with the trainer's own measures beside OpenAI's."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    step: float
+    train_loss: float | None = None
+    train_mean_token_accuracy: float | None = None
+    valid_loss: float | None = None
+    valid_mean_token_accuracy: float | None = None
+    full_valid_loss: float | None = None
+    full_valid_mean_token_accuracy: float | None = None
+
+
 class Checkpoint(Answer):
     """A checkpoint that is served under its own name."""
 
@@ -103,7 +168,7 @@ class Checkpoint(Answer):
     fine_tuned_model_checkpoint: str
     fine_tuning_job_id: str
     step_number: int
-    metrics: dict[str, float]
+    metrics: CheckpointMetrics
 
     @classmethod
     def of(cls, checkpoint: JobCheckpoint) -> "Checkpoint":
@@ -114,7 +179,7 @@ class Checkpoint(Answer):
             fine_tuned_model_checkpoint=checkpoint.model,
             fine_tuning_job_id=checkpoint.job_id,
             step_number=checkpoint.step,
-            metrics=checkpoint.metrics,
+            metrics=CheckpointMetrics(**{"step": checkpoint.step, **checkpoint.metrics}),
         )
 
 
@@ -162,3 +227,9 @@ class CheckpointList(Answer):
 
 def _seconds(time: float | None) -> int | None:
     return None if time is None else int(time)
+
+
+def _integrations(job: Job) -> tuple[JobIntegration, ...] | None:
+    if job.integrations is None:
+        return None
+    return tuple(JobIntegration(**integration) for integration in job.integrations)

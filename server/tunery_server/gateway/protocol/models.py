@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tunery_server.gateway.protocol.base import Answer
+from tunery_server.gateway.protocol.base import Answer, Deleted
 from tunery_server.records.rows import Adapter
 
 
@@ -29,11 +29,23 @@ class Model(Answer):
         )
 
 
+class ModelDeleted(Deleted):
+    """The answer to a DELETE."""
+
+    object: Literal["model"] = "model"
+
+
 class ModelList(Answer):
     """All models of a tenant; OpenAI's list has no pages."""
 
     object: Literal["list"] = "list"
     data: tuple[Model, ...]
+
+
+class AdapterDeleted(Deleted):
+    """The answer to a DELETE."""
+
+    object: Literal["adapter"] = "adapter"
 
 
 class AdapterObject(Answer):

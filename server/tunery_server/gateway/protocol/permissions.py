@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tunery_server.gateway.protocol.base import Answer, PlainText, Request
+from tunery_server.gateway.protocol.base import Answer, Deleted, PlainText, Request
 from tunery_server.records.rows import Permission
 
 _ProjectId = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
@@ -33,6 +33,12 @@ class PermissionObject(Answer):
             created_at=int(permission.created_at),
             project_id=permission.project_id,
         )
+
+
+class PermissionDeleted(Deleted):
+    """The answer to a DELETE."""
+
+    object: Literal["checkpoint.permission"] = "checkpoint.permission"
 
 
 class PermissionList(Answer):

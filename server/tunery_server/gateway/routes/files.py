@@ -13,13 +13,13 @@ from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import FILES, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.multipart import Form, discarding, read_form
-from tunery_server.gateway.protocol.base import Deleted
 from tunery_server.gateway.protocol.files import (
     ANCHOR,
     MAX_EXPIRY_S,
     MIN_EXPIRY_S,
     SECONDS,
     UPLOAD_PURPOSES,
+    FileDeleted,
     FileForm,
     FileList,
     FileObject,
@@ -78,10 +78,10 @@ def content(file_id: str, caller: Caller, used: Used) -> StreamingResponse:
 
 
 @router.delete("/{file_id}")
-def delete(file_id: str, caller: Caller, used: Used) -> Deleted:
+def delete(file_id: str, caller: Caller, used: Used) -> FileDeleted:
     """Remove a file that no unfinished job reads."""
     used.files.delete(caller.tenant_id, file_id)
-    return Deleted(id=file_id, object="file")
+    return FileDeleted(id=file_id)
 
 
 def _new_file(form: Form, tenant_id: str) -> NewFile:

@@ -7,8 +7,14 @@ from starlette.concurrency import run_in_threadpool
 
 from tunery_server.gateway.auth import ADAPTERS, Principal
 from tunery_server.gateway.deps import After, Services, Used, authenticate, scoped
-from tunery_server.gateway.protocol.base import Deleted
-from tunery_server.gateway.protocol.models import AdapterList, AdapterObject, Model, ModelList
+from tunery_server.gateway.protocol.models import (
+    AdapterDeleted,
+    AdapterList,
+    AdapterObject,
+    Model,
+    ModelDeleted,
+    ModelList,
+)
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -33,10 +39,10 @@ def retrieve_model(model: str, caller: Caller, used: Used) -> Model:
 
 
 @router.delete("/models/{model:path}")
-async def delete_model(model: str, caller: Owner, used: Used) -> Deleted:
+async def delete_model(model: str, caller: Owner, used: Used) -> ModelDeleted:
     """Take an adapter out of service."""
     await _retire(used, caller, model)
-    return Deleted(id=model, object="model")
+    return ModelDeleted(id=model)
 
 
 @router.get("/adapters")
@@ -60,10 +66,10 @@ def retrieve_adapter(model: str, caller: Caller, used: Used) -> AdapterObject:
 
 
 @router.delete("/adapters/{model:path}")
-async def delete_adapter(model: str, caller: Owner, used: Used) -> Deleted:
+async def delete_adapter(model: str, caller: Owner, used: Used) -> AdapterDeleted:
     """Take an adapter out of service."""
     await _retire(used, caller, model)
-    return Deleted(id=model, object="adapter")
+    return AdapterDeleted(id=model)
 
 
 async def _retire(used: Services, caller: Principal, model: str) -> None:

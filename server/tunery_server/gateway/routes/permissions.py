@@ -8,8 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from tunery_server.gateway.auth import ADAPTERS, Principal
 from tunery_server.gateway.deps import After, Used, scoped
 from tunery_server.gateway.parsing import json_body
-from tunery_server.gateway.protocol.base import Deleted
-from tunery_server.gateway.protocol.permissions import CreatePermissions, PermissionList
+from tunery_server.gateway.protocol.permissions import (
+    CreatePermissions,
+    PermissionDeleted,
+    PermissionList,
+)
 
 router = APIRouter(prefix="/v1/fine_tuning/checkpoints", tags=["fine-tuning"])
 
@@ -49,7 +52,7 @@ def list_permissions(
 
 
 @router.delete("/{model:path}/permissions/{permission_id}")
-def delete(model: str, permission_id: str, caller: Owner, used: Used) -> Deleted:
+def delete(model: str, permission_id: str, caller: Owner, used: Used) -> PermissionDeleted:
     """Take a permission back."""
     used.permissions.delete(caller.tenant_id, model, permission_id)
-    return Deleted(id=permission_id, object="checkpoint.permission")
+    return PermissionDeleted(id=permission_id)
