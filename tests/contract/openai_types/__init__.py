@@ -1,0 +1,1 @@
+"""Holds our wire types to those of the ``openai`` package, field by field."""

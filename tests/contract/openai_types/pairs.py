@@ -1,0 +1,124 @@
+"""Which of our types stands for which of theirs, and where the two differ on purpose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openai import types as theirs
+from openai.pagination import SyncConversationCursorPage, SyncCursorPage, SyncPage
+from openai.types import fine_tuning
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
+from openai.types.completion_create_params import CompletionCreateParamsBase as CompletionParams
+from openai.types.fine_tuning import checkpoints
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+from openai.types.uploads import UploadPart
+
+from tunery_server.gateway.protocol import (
+    batches,
+    chat,
+    completions,
+    files,
+    job_objects,
+    jobs,
+    models,
+    permissions,
+    uploads,
+)
+
+_EVALS = "the package does not read the purpose `evals`, which it sends"
+_PAUSED = "`pausing` and `paused`, which OpenAI's server sends and the package does not know"
+_FORM = "a form says `expires_after[anchor]` and `expires_after[seconds]`"
+_SUPERVISED = "supervised training is the only method"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Their type, ours, and paths in theirs that ours does not fill or take, with the reason."""
+
+    theirs: Any
+    ours: Any
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    depth: int | None = None
+    """Steps of a path that are told apart; by default all."""
+    called: str | None = None
+    """Their type's name, where its own is not telling."""
+
+    @property
+    def name(self) -> str:
+        """Of their type."""
+        return self.called or str(self.theirs.__name__)
+
+
+ANSWERS = (
+    Pair(theirs.Batch, batches.BatchObject),
+    Pair(theirs.FileObject, files.FileObject, {"purpose": _EVALS}),
+    Pair(theirs.FileDeleted, files.FileDeleted),
+    Pair(fine_tuning.FineTuningJob, job_objects.FineTuningJob, {"status": _PAUSED}),
+    Pair(fine_tuning.FineTuningJobEvent, job_objects.Event),
+    Pair(FineTuningJobCheckpoint, job_objects.Checkpoint),
+    Pair(checkpoints.PermissionListResponse, permissions.PermissionObject),
+    Pair(checkpoints.PermissionDeleteResponse, permissions.PermissionDeleted),
+    Pair(theirs.Model, models.Model),
+    Pair(theirs.ModelDeleted, models.ModelDeleted),
+    Pair(theirs.Upload, uploads.UploadObject, {"file.purpose": _EVALS}),
+    Pair(UploadPart, uploads.UploadPartObject),
+    Pair(SyncCursorPage[theirs.Batch], batches.BatchList),
+    Pair(SyncCursorPage[theirs.FileObject], files.FileList, {"data.purpose": _EVALS}),
+    Pair(SyncCursorPage[FineTuningJobCheckpoint], job_objects.CheckpointList),
+    Pair(SyncCursorPage[fine_tuning.FineTuningJobEvent], job_objects.EventList),
+    Pair(SyncCursorPage[fine_tuning.FineTuningJob], job_objects.JobList, {"data.status": _PAUSED}),
+    Pair(
+        SyncConversationCursorPage[checkpoints.PermissionListResponse], permissions.PermissionList
+    ),
+    Pair(SyncPage[theirs.Model], models.ModelList),
+)
+"""What the server sends and the client reads."""
+
+REQUESTS = (
+    Pair(
+        theirs.BatchCreateParams,
+        batches.CreateBatch,
+        {"endpoint": "chats, completions and responses"},
+    ),
+    Pair(theirs.FileCreateParams, files.FileForm, {"expires_after": _FORM}),
+    Pair(
+        fine_tuning.JobCreateParams,
+        jobs.CreateJob,
+        {
+            "method.type": _SUPERVISED,
+            "method.dpo": f"any object, for {_SUPERVISED}",
+            "method.reinforcement": f"any object, for {_SUPERVISED}",
+        },
+    ),
+    Pair(checkpoints.PermissionCreateParams, permissions.CreatePermissions),
+    Pair(theirs.UploadCreateParams, uploads.CreateUpload),
+    Pair(theirs.UploadCompleteParams, uploads.CompleteUpload),
+    Pair(
+        ChatParams,
+        chat.ChatRequest,
+        {
+            "audio": "refused",
+            "function_call": "refused: use `tool_choice`",
+            "functions": "refused: use `tools`",
+            "messages": "text and function calls",
+            "modalities": "text",
+            "moderation": "refused",
+            "prediction": "refused",
+            "reasoning_effort": "refused",
+            "tool_choice": "functions",
+            "tools": "functions",
+            "verbosity": "`medium`",
+            "web_search_options": "refused",
+        },
+        depth=1,
+        called="chat.CompletionCreateParams",
+    ),
+    Pair(
+        CompletionParams,
+        completions.CompletionRequest,
+        {"prompt": "required", "suffix": "refused"},
+        depth=1,
+        called="CompletionCreateParams",
+    ),
+)
+"""What the client sends and the server reads."""
