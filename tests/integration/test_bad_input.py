@@ -31,12 +31,12 @@ REFUSED_BY_THE_ENGINE: dict[str, Bad] = {
     "long-prompt": Bad(chat(**user("a b" * 3000)), "context_length_exceeded", "messages"),
     "many-tokens": Bad(chat(max_tokens=100_000), "context_length_exceeded", "messages"),
     "one-word-of-1-MB": Bad(chat(**user("a" * 2**20)), "context_length_exceeded", "messages"),
-    "schema-not": Bad(chat(**schema({"not": {}})), "invalid_value"),
-    "schema-type": Bad(chat(**schema({"type": "exe"})), "invalid_value"),
+    "schema-not": Bad(chat(**schema({"not": {}})), "invalid_schema"),
+    "schema-type": Bad(chat(**schema({"type": "exe"})), "invalid_schema"),
     "schema-impossible": Bad(
-        chat(**schema({"type": "string", "minLength": 5, "maxLength": 1})), "invalid_value"
+        chat(**schema({"type": "string", "minLength": 5, "maxLength": 1})), "invalid_schema"
     ),
-    "tool-schema-type": Bad(chat(**forced({"type": 5})), "invalid_value"),
+    "tool-schema-type": Bad(chat(**forced({"type": 5})), "invalid_schema"),
 }
 """What only the engine can know."""
 
