@@ -1,21 +1,54 @@
 """What a trainer says while it works: one JSON object a line on its standard output.
 
 The worker parses each line with :data:`REPORT`; a line that does not parse is a fault of the
-trainer. Reports come in this order: ``loaded``, ``data`` (once per split), ``plan``, then
-``step``, ``evaluation`` and ``checkpoint`` as training goes, and ``finished``, ``stopped`` or
-``failed`` last.
+trainer. Reports come in this order: ``skipped_checkpoint`` if there is need, ``loaded``, ``data``
+(once per split), ``plan``, then ``step``, ``evaluation`` and ``checkpoint`` as training goes, and
+``finished``, ``stopped`` or ``failed`` last.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 EXIT_STOPPED = 75
 """Exit status after SIGTERM: a checkpoint was written and the job can go on (EX_TEMPFAIL)."""
 
+StopReason: TypeAlias = Literal["completed", "early_stopping"]
+
 
 class _Report(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingMetrics(BaseModel):
+    """Of one optimiser step, before its update. Losses are in nats.
+
+    Preferences have an accuracy, the share of pairs that are ranked right, and a margin, how much
+    more the chosen answer is rewarded than the other; other data has a token accuracy, the share of
+    supervised tokens that the model puts first.
+    """
+
+    train_loss: float
+    train_mean_token_accuracy: float | None = None
+    train_accuracy: float | None = None
+    train_reward_margin: float | None = None
+
+
+class ValidationMetrics(BaseModel):
+    """The same over the whole validation file."""
+
+    valid_loss: float | None = None
+    valid_mean_token_accuracy: float | None = None
+    valid_accuracy: float | None = None
+    valid_reward_margin: float | None = None
+
+
+class SkippedCheckpoint(_Report):
+    """A checkpoint is damaged and was removed. To go on, the one before it is used."""
+
+    type: Literal["skipped_checkpoint"] = "skipped_checkpoint"
+    name: str
+    reason: str
 
 
 class Loaded(_Report):
@@ -53,7 +86,7 @@ class Plan(_Report):
     learning_rate: float
 
 
-class Step(_Report):
+class Step(TrainingMetrics, _Report):
     """One optimiser step.
 
     ``tokens`` are those of the step's examples; ``tokens_per_s`` is their rate over recent steps.
@@ -64,33 +97,26 @@ class Step(_Report):
     step: int
     total_steps: int
     epoch: float
-    train_loss: float
-    train_mean_token_accuracy: float
     learning_rate: float
     tokens: int
     tokens_per_s: float
     seconds_left: float
 
 
-class Evaluation(_Report):
-    """Loss over the whole validation file, a mean over its supervised tokens."""
+class Evaluation(ValidationMetrics, _Report):
+    """Loss over the whole validation file, a mean over its supervised tokens or its pairs."""
 
     type: Literal["evaluation"] = "evaluation"
     step: int
     valid_loss: float
-    valid_mean_token_accuracy: float
 
 
-class Checkpoint(_Report):
+class Checkpoint(TrainingMetrics, ValidationMetrics, _Report):
     """A complete checkpoint. ``adapter_path`` is a PEFT folder inside it."""
 
     type: Literal["checkpoint"] = "checkpoint"
     step: int
     adapter_path: str
-    train_loss: float
-    train_mean_token_accuracy: float
-    valid_loss: float | None = None
-    valid_mean_token_accuracy: float | None = None
 
 
 class Finished(_Report):
@@ -98,10 +124,16 @@ class Finished(_Report):
 
     type: Literal["finished"] = "finished"
     step: int
+    """The step whose adapter was kept."""
     adapter_path: str
     trained_tokens: int
-    """Supervised tokens over all epochs, what a bill would count."""
+    """Supervised tokens over all that was trained on, what a bill would count."""
     last_step_at: float
+    last_step: int | None = None
+    """The last step that was taken."""
+    stop_reason: StopReason = "completed"
+    valid_loss: float | None = None
+    """Of the adapter that was kept, when it was kept as the best."""
 
 
 class Stopped(_Report):
@@ -121,7 +153,16 @@ class Failed(_Report):
 
 
 AnyReport = (
-    Loaded | DataReport | Plan | Step | Evaluation | Checkpoint | Finished | Stopped | Failed
+    SkippedCheckpoint
+    | Loaded
+    | DataReport
+    | Plan
+    | Step
+    | Evaluation
+    | Checkpoint
+    | Finished
+    | Stopped
+    | Failed
 )
 
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(Annotated[AnyReport, Field(discriminator="type")])

@@ -3,7 +3,8 @@
 Nothing here imports torch, so that the server can build and check a spec cheaply.
 """
 
-from typing import Literal
+from collections.abc import Set
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,12 @@ LINEAR_MODULES: Literal["all-linear"] = "all-linear"
 
 RANKS_SERVED = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM accepts for ``--max-lora-rank`` (vllm.config.lora, 0.32.0)."""
+
+DataFormat: TypeAlias = Literal["chat", "completion", "text", "preference"]
+"""What the rows of a training file are; docs/fine-tuning.md shows each."""
+
+TEMPLATED: Set[DataFormat] = frozenset({"chat", "preference"})
+"""Formats of messages, which the base model's chat template turns into text."""
 
 
 class _Frozen(BaseModel):
@@ -29,8 +36,27 @@ class LoraSpec(_Frozen):
     """``nf4``: the frozen base in 4 bits, double quantisation (QLoRA, arXiv 2305.14314)."""
 
 
+class EarlyStopping(_Frozen):
+    """When a job ends before its last step."""
+
+    patience: int = Field(default=3, ge=1, le=1000)
+    """Evaluations in a row that may pass without an improvement."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """An improvement lowers the best validation loss so far by more than this, in nats."""
+
+
+class EvaluationSpec(_Frozen):
+    """When the validation file is looked at beside the end of each epoch, and what follows."""
+
+    eval_every: int | None = Field(default=None, ge=1)
+    """In optimiser steps."""
+    early_stopping: EarlyStopping | None = None
+    keep: Literal["best", "last"] = "last"
+    """Whether the finished adapter is that of the lowest validation loss or of the last step."""
+
+
 class TrainingSpec(_Frozen):
-    """One supervised fine-tune. Paths are server-made and absolute.
+    """One fine-tune. Paths are server-made and absolute.
 
     ``output_dir`` holds ``checkpoints/step-N/`` and ends with ``adapter/``; a trainer that finds a
     complete checkpoint there goes on from the newest.
@@ -50,3 +76,10 @@ class TrainingSpec(_Frozen):
     """Longest example in tokens; the rest is cut off and counted."""
     threads: int = Field(ge=1)
     """CPU threads the trainer may use."""
+    format: DataFormat = "chat"
+    """Of both files."""
+    beta: float | None = Field(default=None, gt=0, le=2)
+    """Strength of the tie to the reference: set for direct preference optimisation alone."""
+    evaluation: EvaluationSpec = EvaluationSpec()
+    initial_adapter: str | None = None
+    """A PEFT folder of the same base and shape, to go on from; None begins anew."""

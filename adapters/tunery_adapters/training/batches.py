@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from tunery_adapters.training.data import Example
+from tunery_adapters.training.examples import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,26 @@ class Schedule:
     def batch(self, step: int) -> list[int]:
         """Return the indices of the examples of step ``step``, counted from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = list(range(self.examples))
-        random.Random(f"{self.seed}:{epoch}").shuffle(order)  # noqa: S311 (an order, no secret)
         first = position * self.batch_size
-        return order[first : first + self.batch_size]
+        return self._order(epoch)[first : first + self.batch_size]
 
     def seed_of(self, step: int) -> int:
         """Return the seed of the random numbers drawn within step ``step``."""
         return self.seed + 1 + step
 
+    def seen(self, step: int) -> list[int]:
+        """Return the indices of the examples that the epoch under way at ``step`` has used."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self._order(epoch)[: position * self.batch_size]
+
     def ends_epoch(self, step: int) -> bool:
         """Whether ``step`` finished steps are a whole number of epochs, and not none."""
         return step > 0 and step % self.steps_per_epoch == 0
+
+    def _order(self, epoch: int) -> list[int]:
+        order = list(range(self.examples))
+        random.Random(f"{self.seed}:{epoch}").shuffle(order)  # noqa: S311 (an order, no secret)
+        return order
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,9 @@ class PassLimits:
     sequences: int | None = None
 
 
-def passes(examples: Iterable[Example], limits: PassLimits) -> Iterator[list[Example]]:
+def passes(examples: Iterable[Item], limits: PassLimits) -> Iterator[list[Item]]:
     """Split a batch into forward passes of like lengths; their gradients add up to the batch's."""
-    group: list[Example] = []
+    group: list[Item] = []
     for example in sorted(examples, key=_length):
         if group and not _fits([*group, example], limits):
             yield group
@@ -67,13 +75,14 @@ def passes(examples: Iterable[Example], limits: PassLimits) -> Iterator[list[Exa
         yield group
 
 
-def _fits(group: Sequence[Example], limits: PassLimits) -> bool:
+def _fits(group: Sequence[Item], limits: PassLimits) -> bool:
+    sequences = sum(len(example.sequences) for example in group)
     return (
-        len(group) * len(group[-1].ids) <= limits.tokens
+        sequences * _length(group[-1]) <= limits.tokens
         and sum(example.trained_tokens for example in group) <= limits.predictions
-        and (limits.sequences is None or len(group) <= limits.sequences)
+        and (limits.sequences is None or sequences <= limits.sequences)
     )
 
 
-def _length(example: Example) -> int:
-    return len(example.ids)
+def _length(example: Item) -> int:
+    return max(len(sequence.ids) for sequence in example.sequences)

@@ -1,43 +1,45 @@
 """Checkpoints of a job: complete or not there, and nothing in them that could run code.
 
-``checkpoints/step-N`` is written at the end of an epoch, ``checkpoints/recovery-N`` in between;
-of the latter only the newest is kept. ``complete.json`` is written last and holds the hash of
-every other file, so a folder that a crash or a full disk left behind is never resumed from.
+``checkpoints/step-N`` is written at the end of an epoch and stays. ``checkpoints/recovery-N`` is
+written in between; of these there stay the newest, so that there are always two checkpoints to go
+on from once there were two, and those with the adapter that is the best so far.
 
 The order of the data, the learning rate and the random numbers of a step are functions of its
-number, so weights, optimiser state and that number are all there is to keep.
+number, so weights, optimiser state and what :class:`State` holds are all there is to keep.
 """
 
-import hashlib
-import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from peft import PeftModel
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
+from tunery_adapters.reports import TrainingMetrics, ValidationMetrics
 from tunery_adapters.training.export import read_adapter, write_adapter
+from tunery_adapters.training.sealed import DamagedError, check, settle
 
 ADAPTER = "adapter"
-_COMPLETE = "complete.json"
 _STATE = "state.json"
 _TENSORS = "optimizer.safetensors"
 _TEMPORARY = ".tmp-"
 _EPOCH = "step-"
 _RECOVERY = "recovery-"
+_KEPT = 2
 
 _log = logging.getLogger(__name__)
 
+OnDamage: TypeAlias = Callable[[str, str], None]
+"""Is told the name of a damaged checkpoint, and what is wrong with it."""
 
-class State(BaseModel):
+
+class State(TrainingMetrics, ValidationMetrics):
     """What a job knows after ``step`` optimiser steps, beside its tensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,9 +51,14 @@ class State(BaseModel):
     """Whether the evaluation due after this step was made, so that the epoch is closed."""
     dtype: str
     train_loss: float = 0.0
-    train_mean_token_accuracy: float = 0.0
-    valid_loss: float | None = None
-    valid_mean_token_accuracy: float | None = None
+    evaluated: bool = False
+    """Whether this step was evaluated."""
+    best_step: int | None = None
+    """The step with the lowest validation loss so far ..."""
+    best_valid_loss: float | None = None
+    """... and that loss."""
+    stale_evaluations: int = 0
+    """Evaluations since the last one that was an improvement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +72,31 @@ class Found:
 class Checkpoints:
     """The checkpoints of one job, under ``output_dir/checkpoints``."""
 
-    def __init__(self, output_dir: Path) -> None:
+    def __init__(self, output_dir: Path, on_damage: OnDamage) -> None:
         self._root = output_dir / "checkpoints"
+        self._on_damage = on_damage
 
     def write(self, state: State, model: PeftModel, optimizer: Optimizer) -> Found:
         """Write a checkpoint, then remove the recovery checkpoints that it supersedes."""
-        folder = self.folder(state)
+        folder = self._folder(state)
         staged = self._root / f"{_TEMPORARY}{folder.name}"
         shutil.rmtree(staged, ignore_errors=True)
         write_adapter(model, staged / ADAPTER)
         save_file(_tensors(optimizer), staged / _TENSORS)
         (staged / _STATE).write_text(state.model_dump_json())
         settle(staged, folder)
-        self._prune(folder)
+        self._prune()
         return Found(folder, state)
 
-    def folder(self, state: State) -> Path:
-        """Return where the checkpoint of this state lies, or would."""
-        return self._root / f"{_EPOCH if state.ends_epoch else _RECOVERY}{state.step}"
-
     def newest(self, job: str) -> Found | None:
-        """Return the newest complete checkpoint of this job; damaged ones are passed over."""
-        found = (self._read(folder, job) for folder in self._folders())
-        return max(
-            (checkpoint for checkpoint in found if checkpoint),
-            key=lambda checkpoint: (checkpoint.state.step, checkpoint.state.ends_epoch),
-            default=None,
-        )
+        """Return the newest complete checkpoint of this job; damaged ones are removed."""
+        found = (self._read(folder) for folder in self._folders())
+        return next((known for known in found if known and known.state.job == job), None)
+
+    def of_step(self, job: str, step: int) -> Found | None:
+        """Return the complete checkpoint of one step; a damaged one is removed."""
+        found = (self._read(folder) for folder in self._folders() if _step(folder) == step)
+        return next((known for known in found if known and known.state.job == job), None)
 
     def restore(self, found: Found, model: PeftModel, optimizer: Optimizer) -> None:
         """Put a checkpoint's weights and optimiser state back."""
@@ -99,47 +104,48 @@ class Checkpoints:
         tensors = load_file(found.folder / _TENSORS)
         optimizer.load_state_dict(_optimizer_state(optimizer, tensors))
 
-    def _read(self, folder: Path, job: str) -> Found | None:
+    def _folder(self, state: State) -> Path:
+        return self._root / f"{_EPOCH if state.ends_epoch else _RECOVERY}{state.step}"
+
+    def _read(self, folder: Path) -> Found | None:
         try:
             check(folder)
-            state = State.model_validate_json((folder / _STATE).read_bytes())
-        except (OSError, ValueError, ValidationError) as error:
-            _log.warning("checkpoint %s is damaged and passed over: %s", folder.name, error)
+            return Found(folder, _state(folder))
+        except DamagedError as damage:
+            _log.warning("checkpoint %s is damaged: %s", folder.name, damage)
+            shutil.rmtree(folder, ignore_errors=True)
+            self._on_damage(folder.name, str(damage))
             return None
-        return Found(folder, state) if state.job == job else None
 
-    def _folders(self) -> Iterator[Path]:
-        if self._root.is_dir():
-            yield from (f for f in self._root.iterdir() if not f.name.startswith(_TEMPORARY))
+    def _folders(self) -> list[Path]:
+        """All, newest first; the end of an epoch comes after the last step in it."""
+        known = [*self._root.glob(f"{_EPOCH}*"), *self._root.glob(f"{_RECOVERY}*")]
+        return sorted(known, key=lambda path: (_step(path), path.name), reverse=True)
 
-    def _prune(self, kept: Path) -> None:
-        for folder in self._folders():
-            if folder.name.startswith(_RECOVERY) and folder != kept:
+    def _prune(self) -> None:
+        folders = self._folders()
+        best = {_best_step(folder) for folder in folders[:_KEPT]}
+        for folder in folders[_KEPT:]:
+            if folder.name.startswith(_RECOVERY) and _step(folder) not in best:
                 shutil.rmtree(folder)
 
 
-def settle(staged: Path, folder: Path) -> None:
-    """Write the hashes of all files into ``staged``, then move it to ``folder``."""
-    files = {str(file.relative_to(staged)): _sha256(file) for file in _files(staged)}
-    (staged / _COMPLETE).write_text(json.dumps(files, sort_keys=True))
-    move_synced(staged, folder)
+def _step(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
 
 
-def move_synced(staged: Path, folder: Path) -> None:
-    """Sync everything in ``staged`` and rename it to ``folder``, replacing what is there."""
-    for path in (*staged.rglob("*"), staged):
-        _sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    staged.rename(folder)
-    _sync(folder.parent)
+def _state(folder: Path) -> State:
+    try:
+        return State.model_validate_json((folder / _STATE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DamagedError(f"{_STATE} cannot be read") from error
 
 
-def check(folder: Path) -> None:
-    """Raise OSError or ValueError unless every file of a sealed folder is as it was written."""
-    expected: dict[str, str] = json.loads((folder / _COMPLETE).read_bytes())
-    for name, digest in expected.items():
-        if _sha256(folder / name) != digest:
-            raise ValueError(f"{name} has changed")
+def _best_step(folder: Path) -> int | None:
+    try:
+        return _state(folder).best_step
+    except DamagedError:
+        return None
 
 
 def _tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:
@@ -163,20 +169,3 @@ def _optimizer_state(optimizer: Optimizer, tensors: dict[str, torch.Tensor]) -> 
 def _number(tensor: torch.Tensor) -> torch.Tensor | int:
     # bitsandbytes counts its steps in a plain int, torch in a float tensor.
     return int(tensor.item()) if tensor.dtype == torch.int64 and not tensor.ndim else tensor
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

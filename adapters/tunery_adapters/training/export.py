@@ -9,6 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_mode
 from safetensors.torch import load_file, save_file
 
 from tunery_adapters.peft_files import CONFIG, WEIGHTS
+from tunery_adapters.training.failures import InvalidModelError
 
 _NAME = "default"
 
@@ -28,6 +29,16 @@ def read_adapter(model: PeftModel, folder: Path) -> None:
     result: Any = set_peft_model_state_dict(model, tensors)
     if result.unexpected_keys:
         raise ValueError(f"weights that the model has no place for: {result.unexpected_keys[:3]}")
+
+
+def read_initial(model: PeftModel, folder: Path) -> None:
+    """Put the weights of an adapter that the job goes on from into the model's fresh LoRA.
+
+    Raises InvalidModelError when its scale is not ours to go on with.
+    """
+    if json.loads((folder / CONFIG).read_bytes()).get("use_rslora"):
+        raise InvalidModelError("An adapter scaled by rank (rsLoRA) cannot be continued.", "model")
+    read_adapter(model, folder)
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

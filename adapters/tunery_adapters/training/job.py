@@ -2,24 +2,44 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from tunery_adapters.reports import Finished, Loaded, Plan
-from tunery_adapters.spec import TrainingSpec
+from tunery_adapters.peft_files import WEIGHTS
+from tunery_adapters.reports import Finished, Loaded, Plan, SkippedCheckpoint, Stopped
+from tunery_adapters.spec import TEMPLATED, TrainingSpec
 from tunery_adapters.training import data
 from tunery_adapters.training.batches import Schedule
-from tunery_adapters.training.checkpoint import ADAPTER, Checkpoints, Found, State, move_synced
-from tunery_adapters.training.data import Dataset, Split
-from tunery_adapters.training.loop import Clock, Course, Loop, Report, checkpoint_report
+from tunery_adapters.training.checkpoint import ADAPTER, Checkpoints, Found, OnDamage, State
+from tunery_adapters.training.examples import Dataset, Split
+from tunery_adapters.training.export import read_initial
+from tunery_adapters.training.loop import (
+    Clock,
+    Course,
+    Loop,
+    Report,
+    StopRequestedError,
+    check_stop,
+    checkpoint_report,
+)
 from tunery_adapters.training.model import Precision, load_model, load_tokenizer
+from tunery_adapters.training.objective import Likelihood, Preference
 from tunery_adapters.training.optimizer import make_optimizer, peak_learning_rate
+from tunery_adapters.training.reference import Reference
+from tunery_adapters.training.sealed import move_synced
 from tunery_adapters.training.steps import Learner
 
-_PLACES = {"threads", "output_dir", "base_model_path", "training_file", "validation_file"}
+_PLACES = {
+    *("threads", "output_dir", "base_model_path", "training_file", "validation_file"),
+    "initial_adapter",
+}
+_OPTIONS = ("format", "beta", "evaluation")
+"""Counted where they are used, so that they change nothing for a job that does not use them."""
 
 
 def run(
@@ -37,30 +57,34 @@ def run(
     torch.set_num_threads(spec.threads)
 
     # Data first: a bad row is found before a large model is loaded.
-    tokenizer = load_tokenizer(spec.base_model_path)
-    training = _read(spec, spec.training_file, "training", tokenizer)
-    held_out = spec.validation_file
-    validation = _read(spec, held_out, "validation", tokenizer) if held_out else None
+    training, validation = _datasets(spec)
 
-    # The model, as an earlier run of this job left it if there was one.
-    checkpoints = Checkpoints(Path(spec.output_dir))
+    # The model, as the job found it.
+    checkpoints = Checkpoints(Path(spec.output_dir), _on_damage(report))
     found = checkpoints.newest(fingerprint(spec))
     if found:
         precision = Precision.named(found.state.dtype)
     precision = precision or Precision.here()
     learner = _learner(spec, precision)
-    if found:
-        checkpoints.restore(found, learner.model, learner.optimizer)
+    course = _course(spec, training, validation, learner)
 
     # Say what will be done.
-    course = _course(spec, training, validation, learner)
     report(_loaded(learner, precision, found))
-    report(training.report("training"))
-    if validation:
-        report(validation.report("validation"))
+    for split, dataset in _splits(course).items():
+        report(dataset.report(split))
     report(_plan(course))
     if found and found.state.ends_epoch:
         report(checkpoint_report(found))  # the earlier run may have died before it could say so
+
+    # What preferences are measured against, then the model as an earlier run left it.
+    if spec.beta is not None:
+        try:
+            course = _referenced(spec, course, learner, stop)
+        except StopRequestedError:
+            report(Stopped(step=found.state.step if found else 0))
+            return False
+    if found:
+        checkpoints.restore(found, learner.model, learner.optimizer)
 
     # Do it.
     state = found.state if found else State(job=fingerprint(spec), dtype=precision.dtype_name)
@@ -73,23 +97,42 @@ def run(
 
 def fingerprint(spec: TrainingSpec) -> str:
     """Hash what makes two runs the same job: settings and rows, wherever the files lie."""
-    digest = hashlib.sha256(spec.model_dump_json(exclude=_PLACES).encode())
+    fields = TrainingSpec.model_fields
+    unused = {name for name in _OPTIONS if getattr(spec, name) == fields[name].default}
+    digest = hashlib.sha256(spec.model_dump_json(exclude=_PLACES | unused).encode())
     digest.update(Path(spec.training_file).read_bytes())
+    if spec.initial_adapter:
+        digest.update((Path(spec.initial_adapter) / WEIGHTS).read_bytes())
     return digest.hexdigest()
+
+
+def _datasets(spec: TrainingSpec) -> tuple[Dataset, Dataset | None]:
+    tokenizer = load_tokenizer(spec.base_model_path, templated=spec.format in TEMPLATED)
+    training = _read(spec, spec.training_file, "training", tokenizer)
+    held_out = spec.validation_file
+    return training, _read(spec, held_out, "validation", tokenizer) if held_out else None
 
 
 def _read(
     spec: TrainingSpec, file: str, split: Split, tokenizer: PreTrainedTokenizerBase
 ) -> Dataset:
-    return data.load(Path(file), tokenizer, max_length=spec.max_length, split=split)
+    length, format = spec.max_length, spec.format
+    return data.load(Path(file), tokenizer, max_length=length, split=split, format=format)
+
+
+def _on_damage(report: Report) -> OnDamage:
+    return lambda name, reason: report(SkippedCheckpoint(name=name, reason=reason))
 
 
 def _learner(spec: TrainingSpec, precision: Precision) -> Learner:
     torch.manual_seed(spec.seed)
     model = load_model(spec.base_model_path, spec.lora, precision, max_length=spec.max_length)
+    if spec.initial_adapter:
+        read_initial(model, Path(spec.initial_adapter))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = make_optimizer(parameters, precision, quantized=spec.lora.quantization != "none")
-    return Learner(model, optimizer, precision, share_prefixes=spec.lora.dropout == 0)
+    objective = Likelihood() if spec.beta is None else Preference(spec.beta)
+    return Learner(model, optimizer, objective, precision, share_prefixes=spec.lora.dropout == 0)
 
 
 def _course(
@@ -99,8 +142,25 @@ def _course(
         training=training,
         validation=validation,
         schedule=Schedule(len(training.examples), spec.batch_size, spec.n_epochs, spec.seed),
-        peak_learning_rate=peak_learning_rate(learner.model.config, spec.learning_rate_multiplier),
+        peak_learning_rate=peak_learning_rate(
+            learner.model.config,
+            spec.learning_rate_multiplier,
+            preferences=spec.beta is not None,
+        ),
+        evaluation=spec.evaluation,
     )
+
+
+def _splits(course: Course) -> dict[Split, Dataset]:
+    given: dict[Split, Dataset] = {"training": course.training}
+    return {**given, "validation": course.validation} if course.validation else given
+
+
+def _referenced(spec: TrainingSpec, course: Course, learner: Learner, stop: Event) -> Course:
+    """The course with the reference's view of every pair. Raises StopRequestedError."""
+    reference = Reference(Path(spec.output_dir), fingerprint(spec))
+    known = reference.applied(_splits(course), learner, partial(check_stop, stop))
+    return replace(course, training=known["training"], validation=known.get("validation"))
 
 
 def _loaded(learner: Learner, precision: Precision, found: Found | None) -> Loaded:
@@ -124,15 +184,40 @@ def _plan(course: Course) -> Plan:
 
 
 def _finish(spec: TrainingSpec, course: Course, loop: Loop, checkpoints: Checkpoints) -> Finished:
-    """Copy the last epoch's adapter to ``output_dir/adapter``."""
+    """Copy the adapter that is kept to ``output_dir/adapter``."""
+    kept = _kept(spec, loop, checkpoints)
     adapter = Path(spec.output_dir) / ADAPTER
     staged = adapter.with_name(f".tmp-{ADAPTER}")
     shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(checkpoints.folder(loop.state) / ADAPTER, staged)
+    shutil.copytree(kept.folder / ADAPTER, staged)
     move_synced(staged, adapter)
     return Finished(
-        step=loop.state.step,
+        step=kept.state.step,
         adapter_path=str(adapter),
-        trained_tokens=course.training.trained_tokens * spec.n_epochs,
+        trained_tokens=_trained_tokens(course, loop.state.step),
         last_step_at=loop.last_step_at,
+        last_step=loop.state.step,
+        stop_reason="early_stopping" if loop.stopped_early else "completed",
+        valid_loss=kept.state.valid_loss,
     )
+
+
+def _kept(spec: TrainingSpec, loop: Loop, checkpoints: Checkpoints) -> Found:
+    """The best checkpoint if that is wanted and it is whole, else the last step's."""
+    best, job = loop.state.best_step, loop.state.job
+    if spec.evaluation.keep == "best" and best is not None:
+        found = checkpoints.of_step(job, best)
+        if found:
+            return found
+    loop.save()
+    last = checkpoints.of_step(job, loop.state.step)
+    if last is None:
+        raise OSError("the last checkpoint cannot be read back")
+    return last
+
+
+def _trained_tokens(course: Course, step: int) -> int:
+    """Tokens under the loss in the first ``step`` steps."""
+    epochs = step // course.schedule.steps_per_epoch
+    seen = (course.training.examples[i] for i in course.schedule.seen(step))
+    return course.training.trained_tokens * epochs + sum(item.trained_tokens for item in seen)

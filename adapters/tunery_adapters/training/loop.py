@@ -7,18 +7,34 @@ from threading import Event
 from time import monotonic, time
 from typing import TypeAlias
 
-from tunery_adapters.reports import AnyReport, Checkpoint, Evaluation, Stopped
+from tunery_adapters.reports import (
+    AnyReport,
+    Checkpoint,
+    Evaluation,
+    Stopped,
+    TrainingMetrics,
+    ValidationMetrics,
+)
 from tunery_adapters.reports import Step as StepReport
+from tunery_adapters.spec import EvaluationSpec
 from tunery_adapters.training.batches import Schedule
 from tunery_adapters.training.checkpoint import ADAPTER, Checkpoints, Found, State
-from tunery_adapters.training.data import Dataset, Example
+from tunery_adapters.training.examples import Dataset, Item
 from tunery_adapters.training.optimizer import learning_rate
+from tunery_adapters.training.selection import judged, stops
 from tunery_adapters.training.steps import Learner
 
 RECOVERY_INTERVAL_S = 300.0
 """A trainer that is killed within a long epoch loses at most so much work."""
 
 _RECENT_STEPS = 20
+
+_OF_ONE_STEP = {
+    *TrainingMetrics.model_fields,
+    *ValidationMetrics.model_fields,
+    *("step", "ends_epoch", "evaluated"),
+}
+"""What a job knows of its last step alone."""
 
 Report: TypeAlias = Callable[[AnyReport], None]
 
@@ -43,6 +59,18 @@ class Course:
     validation: Dataset | None
     schedule: Schedule
     peak_learning_rate: float
+    evaluation: EvaluationSpec
+
+    @property
+    def steps_between_evaluations(self) -> int | None:
+        """Those that were asked for beside the end of each epoch, if there is something to do."""
+        return self.evaluation.eval_every if self.validation else None
+
+
+def check_stop(stop: Event) -> None:
+    """Raise StopRequestedError if the job was asked to stop."""
+    if stop.is_set():
+        raise StopRequestedError
 
 
 class Loop:
@@ -70,6 +98,11 @@ class Loop:
         self._saved_at = clock.monotonic()
         self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT_STEPS)
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether early stopping ended the job, or would if it went on."""
+        return stops(self.state, self._course.evaluation)
+
     def run(self) -> bool:
         """Train to the end, or to the next pass after a stop was asked for; True if to the end."""
         try:
@@ -77,17 +110,25 @@ class Loop:
                 self._step()
                 self._save_if_due()
         except StopRequestedError:
-            if self.state.step > self._saved_step:
-                self._save()
+            self.save()
             self._report(Stopped(step=self.state.step))
             return False
         return True
 
+    def save(self) -> None:
+        """Write a checkpoint of this step unless there is one."""
+        if self.state.step > self._saved_step:
+            self._save()
+
     def _goes_on(self) -> bool:
-        schedule = self._course.schedule
-        if schedule.ends_epoch(self.state.step) and not self.state.ends_epoch:
-            self._end_epoch()
-        return self.state.step < schedule.total_steps
+        schedule, step = self._course.schedule, self.state.step
+        every = self._course.steps_between_evaluations
+        if schedule.ends_epoch(step):
+            if not self.state.ends_epoch:
+                self._end_epoch()
+        elif every and step and step % every == 0 and not self.state.evaluated:
+            self._look()
+        return step < schedule.total_steps and not self.stopped_early
 
     def _step(self) -> None:
         course, step = self._course, self.state.step
@@ -98,11 +139,9 @@ class Loop:
         self._recent.append((_tokens(batch), self._clock.monotonic() - started))
         self.last_step_at = self._clock.unix()
         self.state = State(
-            job=self.state.job,
+            **self.state.model_dump(exclude=_OF_ONE_STEP),
             step=step + 1,
-            dtype=self.state.dtype,
-            train_loss=score.loss,
-            train_mean_token_accuracy=score.accuracy,
+            **self._learner.objective.metrics(score, "train"),
         )
         self._report(self._step_report(_tokens(batch), rate))
 
@@ -114,8 +153,7 @@ class Loop:
             step=state.step,
             total_steps=schedule.total_steps,
             epoch=state.step / schedule.steps_per_epoch,
-            train_loss=state.train_loss,
-            train_mean_token_accuracy=state.train_mean_token_accuracy,
+            **state.model_dump(include=set(TrainingMetrics.model_fields)),
             learning_rate=rate,
             tokens=tokens,
             tokens_per_s=sum(tokens for tokens, _ in self._recent) / seconds,
@@ -123,20 +161,27 @@ class Loop:
         )
 
     def _end_epoch(self) -> None:
-        evaluated = self._evaluate() if self._course.validation else {}
-        self.state = self.state.model_copy(update={"ends_epoch": True, **evaluated})
+        if self._course.validation and not self.state.evaluated:
+            self._evaluate(self._course.validation)
+        self.state = self.state.model_copy(update={"ends_epoch": True})
         self._report(checkpoint_report(self._save()))
 
-    def _evaluate(self) -> dict[str, float]:
-        examples = self._course.validation.examples if self._course.validation else ()
-        score = self._learner.evaluate(examples, self._check_stop)
-        found = {"valid_loss": score.loss, "valid_mean_token_accuracy": score.accuracy}
+    def _look(self) -> None:
+        """Evaluate within an epoch; what may be kept in the end is saved."""
+        if self._course.validation:
+            self._evaluate(self._course.validation)
+        if self._course.evaluation.keep == "best" and self.state.best_step == self.state.step:
+            self._save()
+
+    def _evaluate(self, validation: Dataset) -> None:
+        score = self._learner.evaluate(validation.examples, self._check_stop)
+        found = self._learner.objective.metrics(score, "valid")
         self._report(Evaluation(step=self.state.step, **found))
-        return found
+        evaluated = self.state.model_copy(update={"evaluated": True, **found})
+        self.state = judged(evaluated, score.loss, self._course.evaluation)
 
     def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise StopRequestedError
+        check_stop(self._stop)
 
     def _save_if_due(self) -> None:
         if self._clock.monotonic() - self._saved_at >= RECOVERY_INTERVAL_S:
@@ -152,9 +197,11 @@ def checkpoint_report(found: Found) -> Checkpoint:
     """Say where a checkpoint's adapter lies and how good it is."""
     return Checkpoint(
         adapter_path=str(found.folder / ADAPTER),
-        **found.state.model_dump(exclude={"job", "ends_epoch", "dtype"}),
+        **found.state.model_dump(
+            include=Checkpoint.model_fields.keys() & State.model_fields.keys()
+        ),
     )
 
 
-def _tokens(examples: Iterable[Example]) -> int:
-    return sum(len(example.ids) for example in examples)
+def _tokens(examples: Iterable[Item]) -> int:
+    return sum(example.tokens for example in examples)

@@ -59,11 +59,14 @@ def _cpu_features() -> set[str]:
     return {name for name, has in torch.cpu.get_capabilities().items() if has is True}
 
 
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """Load the base model's tokenizer; it must carry a chat template."""
+def load_tokenizer(path: str, *, templated: bool = True) -> PreTrainedTokenizerBase:
+    """Load the base model's tokenizer; it must carry a chat template if there are chats to render.
+
+    Raises InvalidModelError.
+    """
     _refuse_remote_code(path)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **_source(path))
-    if not tokenizer.chat_template:
+    if templated and not tokenizer.chat_template:
         raise InvalidModelError("The base model has no chat template; train a chat model.", "model")
     return tokenizer
 

@@ -16,23 +16,29 @@ _LORA_FACTOR = 10
 _REFERENCE_WIDTH = 2000
 _EXPONENT = 0.781
 _EXPONENT_QWEN = 0.0775
+_PREFERENCE_FACTOR = 0.1
+"""Preferences are learnt at lower rates than text; see docs/fine-tuning.md for the measurement."""
 _WARM_UP = 0.05
 """Share of the steps over which the rate rises to its peak."""
 
 MAX_GRADIENT_NORM = 1.0
 
 
-def peak_learning_rate(config: PreTrainedConfig, multiplier: float) -> float:
+def peak_learning_rate(
+    config: PreTrainedConfig, multiplier: float, *, preferences: bool = False
+) -> float:
     """Return the peak rate for LoRA with alpha 32: 5e-5 · 10 · (2000 / hidden size) ^ exponent.
 
     Formula and both exponents (Llama 0.781, Qwen 0.0775) are Thinking Machines' fit over model
     sizes, https://tinker-docs.thinkingmachines.ai/supervised-learning/sl-hyperparams; it does
     not depend on the rank, because PEFT scales by alpha / rank. Other families take Llama's.
+    Preferences take a tenth of it.
     """
     text = config.get_text_config()
     exponent = _EXPONENT_QWEN if text.model_type.startswith("qwen") else _EXPONENT
     width = (_REFERENCE_WIDTH / text.hidden_size) ** exponent
-    return float(_BASE_RATE * _LORA_FACTOR * width * multiplier)
+    factor = _PREFERENCE_FACTOR if preferences else 1.0
+    return float(_BASE_RATE * _LORA_FACTOR * width * multiplier * factor)
 
 
 def learning_rate(step: int, total_steps: int, peak: float) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
-from tunery_adapters.training.data import Example
+from tunery_adapters.training.examples import Example
 
 ATTENTION = "tunery_packed"
 

@@ -1,24 +1,23 @@
 """One optimiser step, one evaluation: batches in, losses and gradients out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
 
 import torch
 from peft import PeftModel
-from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tunery_adapters.training.batches import PassLimits, passes
-from tunery_adapters.training.data import Example
+from tunery_adapters.training.examples import Example, Item
 from tunery_adapters.training.failures import DivergedError
 from tunery_adapters.training.model import Precision, is_packing
+from tunery_adapters.training.objective import Objective, Predicted, Score
 from tunery_adapters.training.optimizer import clip
-from tunery_adapters.training.packing import Packed, pack
+from tunery_adapters.training.packing import pack
 
 _TOKENS_A_PASS = {"cpu": 1024, "cuda": 8192}
 """A CPU's matrix products are as fast at 1024 rows as at more; a GPU wants more."""
@@ -30,51 +29,29 @@ _LOGITS_A_PASS = 1 << 28
 Between: TypeAlias = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Sums over supervised tokens."""
-
-    loss_sum: float = 0.0
-    correct: int = 0
-    tokens: int = 0
-
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
-            self.loss_sum + other.loss_sum, self.correct + other.correct, self.tokens + other.tokens
-        )
-
-    @property
-    def loss(self) -> float:
-        """Mean cross entropy per supervised token, in nats."""
-        return self.loss_sum / self.tokens
-
-    @property
-    def accuracy(self) -> float:
-        """Share of supervised tokens that the model puts first."""
-        return self.correct / self.tokens
-
-
 class Learner:
-    """A model with its optimiser, and how much of a batch goes through it at once."""
+    """A model with its optimiser and its aim, and how much of a batch goes through it at once."""
 
     def __init__(
         self,
         model: PeftModel,
         optimizer: Optimizer,
+        objective: Objective,
         precision: Precision,
         *,
         share_prefixes: bool,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
+        self.objective = objective
         self._precision = precision
         self._share = share_prefixes
         self._limits = _limits(model, precision)
 
     def train(
-        self, batch: Sequence[Example], learning_rate: float, seed: int, between: Between
+        self, batch: Sequence[Item], learning_rate: float, seed: int, between: Between
     ) -> Score:
-        """Take one optimiser step on the mean loss over the batch's supervised tokens.
+        """Take one optimiser step on the mean loss over the batch.
 
         ``seed`` is the step's own, for dropout. ``between`` runs before every pass; if it
         raises, the step was not taken and may be repeated.
@@ -82,12 +59,12 @@ class Learner:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(seed)
-        tokens = sum(example.trained_tokens for example in batch)
+        count = self.objective.count(batch)
         total = Score()
         for part in passes(batch, self._limits):
             between()
-            loss_sum, score = self._forward(part)
-            (loss_sum / tokens).backward()  # type: ignore[no-untyped-call]
+            loss_sum, score = self.objective.loss(part, self._predict(part))
+            (loss_sum / count).backward()  # type: ignore[no-untyped-call]
             total += score
         if not (isfinite(clip(self.parameters())) and isfinite(total.loss_sum)):
             raise DivergedError(
@@ -99,22 +76,40 @@ class Learner:
         self.optimizer.step()
         return total
 
-    def evaluate(self, examples: Iterable[Example], between: Between) -> Score:
+    def evaluate(self, examples: Iterable[Item], between: Between) -> Score:
         """Score the examples without learning; ``between`` runs before every pass."""
         self.model.eval()
         total = Score()
         with torch.no_grad():
             for part in passes(examples, self._limits):
                 between()
-                total += self._forward(part)[1]
+                total += self.objective.loss(part, self._predict(part))[1]
         return total
+
+    def log_ratios(self, pairs: Iterable[Item], between: Between) -> Iterator[tuple[Item, float]]:
+        """Each pair with the model's log-probability of its chosen answer less the other's.
+
+        In nats; ``between`` runs before every pass.
+        """
+        self.model.eval()
+        with torch.no_grad():
+            for part in passes(pairs, self._limits):
+                between()
+                chosen, rejected = self._predict(part).by_sequence().view(-1, 2).unbind(1)
+                yield from zip(part, (chosen - rejected).tolist(), strict=True)
 
     def parameters(self) -> list[Parameter]:
         """The LoRA's parameters."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
-    def _forward(self, examples: Sequence[Example]) -> tuple[Tensor, Score]:
-        packed = pack(examples, share=self._share).to(self._precision.device)
+    def _predict(self, examples: Sequence[Item]) -> Predicted:
+        sequences = [sequence for example in examples for sequence in example.sequences]
+        if is_packing(self.model):
+            return self._forward(sequences)
+        return Predicted.joined([self._forward([sequence]) for sequence in sequences])
+
+    def _forward(self, sequences: Sequence[Example]) -> Predicted:
+        packed = pack(sequences, share=self._share).to(self._precision.device)
         with self._autocast():
             logits = self.model(
                 input_ids=packed.ids,
@@ -123,17 +118,15 @@ class Learner:
                 use_cache=False,
                 **({"packed": packed} if is_packing(self.model) else {}),
             ).logits[0]
-        loss_sum = F.cross_entropy(logits.float(), packed.targets, reduction="sum")
-        return loss_sum, _score(loss_sum, logits, packed)
+        return Predicted(
+            log_probs=-F.cross_entropy(logits.float(), packed.targets, reduction="none"),
+            first=logits.detach().argmax(-1) == packed.targets,
+            counts=tuple(sequence.trained_tokens for sequence in sequences),
+        )
 
     def _autocast(self) -> AbstractContextManager[None]:
         device, dtype = self._precision.device.type, self._precision.dtype
         return torch.autocast(device, dtype, enabled=dtype != torch.float32)
-
-
-def _score(loss_sum: Tensor, logits: Tensor, packed: Packed) -> Score:
-    correct = (logits.detach().argmax(-1) == packed.targets).sum()
-    return Score(loss_sum.item(), int(correct.item()), len(packed.targets))
 
 
 def _limits(model: PeftModel, precision: Precision) -> PassLimits:

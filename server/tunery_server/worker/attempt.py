@@ -130,7 +130,7 @@ class Attempt:
             await asyncio.wait([self._after])
         spec, dataset = await asyncio.to_thread(self._prepare)
         finished = await self._train(spec, dataset.sha256)
-        metrics = await asyncio.to_thread(self._final_metrics)
+        metrics = await asyncio.to_thread(self._metrics_at, finished.step)
         adapter = await asyncio.to_thread(
             self._bench.publisher.publish,
             self._job,
@@ -214,10 +214,12 @@ class Attempt:
             result_files=[results.id],
         )
 
-    def _final_metrics(self) -> dict[str, float]:
-        """The last value of each metric."""
+    def _metrics_at(self, step: int) -> dict[str, float]:
+        """The last value of each metric up to a step."""
         last: dict[str, float] = {}
         for data in self._bench.history.metrics(self._job.id):
+            if data["step"] > step:
+                continue
             last |= {
                 name: value for name, value in data.items() if name.startswith(("train_", "valid_"))
             }

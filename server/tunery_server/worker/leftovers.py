@@ -6,11 +6,11 @@ from pathlib import Path
 from tunery_server.jobs.transitions import FINAL
 from tunery_server.records.jobs import JobRecords
 
-_NAMES = ("checkpoints", "adapter")
+_NAMES = ("checkpoints", "adapter", "reference")
 
 
 def remove(folder: Path) -> None:
-    """Remove the checkpoints and the adapter of one job; its spec and its log stay."""
+    """Remove all that weighs in the folder of one job; its spec and its log stay."""
     for name in _NAMES:
         shutil.rmtree(folder / name, ignore_errors=True)
 

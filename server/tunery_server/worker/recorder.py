@@ -15,6 +15,7 @@ from tunery_adapters.reports import (
     Finished,
     Loaded,
     Plan,
+    SkippedCheckpoint,
     Step,
 )
 from tunery_server.errors import LeaseLost
@@ -91,6 +92,8 @@ class Recorder:
     def report(self, report: AnyReport) -> None:
         """Record what the trainer said. Raises LeaseLost."""
         match report:
+            case SkippedCheckpoint():
+                self._skipped(report)
             case Loaded():
                 self._loaded(report)
             case DataReport():
@@ -104,15 +107,21 @@ class Recorder:
             case Checkpoint():
                 self.note(f"Checkpoint at step {report.step}")
             case Finished():
-                self.timing(last_step_at=report.last_step_at)
-                self.write(trained_tokens=report.trained_tokens)
+                self._finished(report)
+
+    def _skipped(self, report: SkippedCheckpoint) -> None:
+        self.note(
+            f"Checkpoint {report.name} is damaged ({report.reason}) and was skipped",
+            level="warn",
+            data=_data(report),
+        )
 
     def _loaded(self, report: Loaded) -> None:
         text = f"Training {report.trainable_parameters} parameters on {report.device}"
         if report.resumed_from_step is not None:
             text += f", going on from step {report.resumed_from_step}"
         self.timing(training_started_at=self._clock())
-        self.note(text, data=report.model_dump(exclude={"type"}))
+        self.note(text, data=_data(report))
 
     def _data(self, report: DataReport) -> None:
         share = report.trained_tokens / max(1, report.tokens)
@@ -120,7 +129,7 @@ class Recorder:
             f"{report.split.capitalize()} file: {report.examples} examples, "
             f"{report.tokens} tokens, {share:.0%} of them trained on"
         )
-        data = {**report.model_dump(exclude={"type"}), "trained_share": round(share, 4)}
+        data = {**_data(report), "trained_share": round(share, 4)}
         self.note(text, data=data)
         if report.truncated_examples or report.dropped_examples:
             self.note(
@@ -134,11 +143,11 @@ class Recorder:
         self.note(
             f"{report.total_steps} steps: {report.n_epochs} epochs of {report.steps_per_epoch}, "
             f"batch size {report.batch_size}, learning rate {report.learning_rate:.2e}",
-            data=report.model_dump(exclude={"type"}),
+            data=_data(report),
         )
 
     def _step(self, report: Step) -> None:
-        data = report.model_dump(exclude={"type"})
+        data = _data(report)
         self._add(
             f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}",
             type="metrics",
@@ -150,8 +159,24 @@ class Recorder:
         self._add(
             f"Step {report.step}: validation loss={report.valid_loss:.4f}",
             type="metrics",
-            data=report.model_dump(exclude={"type"}),
+            data=_data(report),
         )
+
+    def _finished(self, report: Finished) -> None:
+        self.timing(last_step_at=report.last_step_at)
+        progress = (self.check().progress or {}) | {
+            "kept_step": report.step,
+            "stop_reason": report.stop_reason,
+        }
+        self.write(trained_tokens=report.trained_tokens, progress=progress)
+        if report.stop_reason == "early_stopping":
+            text = f"Stopped early at step {report.last_step}: the validation loss got no better"
+            self.note(text)
+        if report.last_step not in {None, report.step}:
+            text = (
+                f"Kept the adapter of step {report.step}, the one with the lowest validation loss"
+            )
+            self.note(text, data={"step": report.step, "valid_loss": report.valid_loss})
 
     def _add(self, message: str, **values: Any) -> None:
         written = self._history.add_event(
@@ -164,3 +189,7 @@ class Recorder:
         )
         if not written:
             raise LeaseLost("The job is no longer this worker's.")
+
+
+def _data(report: AnyReport) -> dict[str, Any]:
+    return report.model_dump(exclude={"type"}, exclude_none=True)

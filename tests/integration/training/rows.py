@@ -5,15 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from tunery_adapters.reports import REPORT, AnyReport
+import torch
+
+from tunery_adapters.reports import REPORT, AnyReport, Step
 from tunery_adapters.spec import LoraSpec, TrainingSpec
+from tunery_adapters.training import job
+from tunery_adapters.training.loop import Clock
+from tunery_adapters.training.model import Precision
 
 SYSTEM = "You answer in one word."
+EXACT = Precision(torch.device("cpu"), torch.float32)
 QUEUES = ("billing", "shipping", "technical", "account")
 
 
@@ -25,6 +32,15 @@ def row(number: int) -> dict[str, Any]:
             {"role": "user", "content": question},
             {"role": "assistant", "content": QUEUES[number % len(QUEUES)]},
         ]
+    }
+
+
+def pair(number: int) -> dict[str, Any]:
+    messages = row(number)["messages"]
+    return {
+        "input": {"messages": messages[:-1]},
+        "preferred_output": [messages[-1]],
+        "non_preferred_output": [{"role": "assistant", "content": f"It may be {number}, or so."}],
     }
 
 
@@ -52,6 +68,29 @@ def make_spec(folder: Path, base_model: Path, **changes: Any) -> TrainingSpec:
 
 def weights_of(output_dir: str | Path) -> bytes:
     return (Path(output_dir) / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def run_job(
+    spec: TrainingSpec,
+    until: Callable[[AnyReport], bool] | None = None,
+    clock: Clock | None = None,
+    precision: Precision | None = None,
+) -> list[AnyReport]:
+    """Run a job; ask it to stop once ``until`` is true of a report."""
+    said: list[AnyReport] = []
+    stop = Event()
+
+    def report(report: AnyReport) -> None:
+        said.append(report)
+        if until and until(report):
+            stop.set()
+
+    job.run(spec, report, stop, clock or Clock(), precision)
+    return said
+
+
+def at_step(step: int) -> Callable[[AnyReport], bool]:
+    return lambda report: isinstance(report, Step) and report.step == step
 
 
 @dataclass

@@ -10,8 +10,10 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.integration.training.rows import row, write_rows
 from tunery_adapters.training.chat import prompt_ids, render
-from tunery_adapters.training.data import Example, examples_of, load, truncate
+from tunery_adapters.training.data import load
+from tunery_adapters.training.examples import Example, truncate
 from tunery_adapters.training.failures import InvalidFileError
+from tunery_adapters.training.rows import examples_of
 
 pytestmark = pytest.mark.training
 

@@ -3,14 +3,14 @@
 import itertools
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
 import pytest
 import torch
 
-from tests.integration.training.rows import make_spec, row, weights_of, write_rows
+from tests.integration.training.rows import at_step, make_spec, row, weights_of, write_rows
+from tests.integration.training.rows import run_job as run
 from tunery_adapters.peft_files import inspect
 from tunery_adapters.reports import (
     AnyReport,
@@ -18,10 +18,11 @@ from tunery_adapters.reports import (
     DataReport,
     Finished,
     Loaded,
+    SkippedCheckpoint,
     Step,
     Stopped,
 )
-from tunery_adapters.spec import LoraSpec, TrainingSpec
+from tunery_adapters.spec import LoraSpec
 from tunery_adapters.training import job
 from tunery_adapters.training.failures import (
     DivergedError,
@@ -32,26 +33,6 @@ from tunery_adapters.training.loop import Clock
 from tunery_adapters.training.model import Precision
 
 pytestmark = pytest.mark.training
-
-
-def run(
-    spec: TrainingSpec, until: Callable[[AnyReport], bool] | None = None, clock: Clock | None = None
-) -> list[AnyReport]:
-    """Run a job; ask it to stop once ``until`` is true of a report."""
-    said: list[AnyReport] = []
-    stop = Event()
-
-    def report(report: AnyReport) -> None:
-        said.append(report)
-        if until and until(report):
-            stop.set()
-
-    job.run(spec, report, stop, clock or Clock())
-    return said
-
-
-def at_step(step: int) -> Callable[[AnyReport], bool]:
-    return lambda report: isinstance(report, Step) and report.step == step
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +118,13 @@ def test_a_damaged_checkpoint_is_passed_over(
     file = Path(spec.output_dir) / "checkpoints" / "recovery-5" / name
     file.write_bytes(file.read_bytes()[:-1])
     (
+        skipped,
         loaded,
         *_,
     ) = said = run(spec)
+    assert isinstance(skipped, SkippedCheckpoint)
+    assert skipped.name == "recovery-5"
+    assert skipped.reason.startswith(name)
     assert isinstance(loaded, Loaded)
     assert loaded.resumed_from_step == 3
     again = next(report for report in said if isinstance(report, Checkpoint))
@@ -160,7 +145,8 @@ def test_long_epochs_are_saved_in_between(tmp_path: Path, tiny_model: Path) -> N
     checkpoints = Path(spec.output_dir) / "checkpoints"
     said = run(spec, at_step(5), Clock(monotonic=lambda: next(ticks)))
     assert said[-1] == Stopped(step=5)
-    assert {folder.name for folder in checkpoints.iterdir()} == {"step-3", "recovery-5"}
+    names = {folder.name for folder in checkpoints.iterdir()}
+    assert names == {"step-3", "recovery-4", "recovery-5"}
     run(spec)
     assert {folder.name for folder in checkpoints.iterdir()} == {"step-3", "step-6"}
 

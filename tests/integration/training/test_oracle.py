@@ -14,7 +14,8 @@ from tunery_adapters.reports import AnyReport, Evaluation, Plan, Step
 from tunery_adapters.spec import LoraSpec, TrainingSpec
 from tunery_adapters.training import job
 from tunery_adapters.training.batches import Schedule
-from tunery_adapters.training.data import Example, load
+from tunery_adapters.training.data import load
+from tunery_adapters.training.examples import Example
 from tunery_adapters.training.loop import Clock
 from tunery_adapters.training.model import Precision
 

@@ -10,7 +10,7 @@ from peft import PeftModel
 
 from tunery_adapters.spec import LoraSpec
 from tunery_adapters.training.batches import PassLimits, Schedule, passes
-from tunery_adapters.training.data import Example
+from tunery_adapters.training.examples import Example
 from tunery_adapters.training.model import Precision, is_packing, load_model
 from tunery_adapters.training.packing import pack
 

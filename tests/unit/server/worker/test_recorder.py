@@ -110,6 +110,33 @@ def test_a_resumed_run_says_so(recorder: Recorder, job: Job, history: JobHistory
     assert "from step 7" in messages(history, job)[0][1]
 
 
+def test_a_skipped_checkpoint_is_a_warning(
+    recorder: Recorder, job: Job, history: JobHistory
+) -> None:
+    reason = "optimizer.safetensors has changed"
+    recorder.report(report(type="skipped_checkpoint", name="recovery-5", reason=reason))
+    [(level, message)] = messages(history, job)
+    assert level == "warn"
+    assert message == f"Checkpoint recovery-5 is damaged ({reason}) and was skipped"
+
+
+def test_the_end_says_which_step_was_kept_and_why_it_came(
+    recorder: Recorder, job: Job, jobs: JobRecords, history: JobHistory
+) -> None:
+    recorder.report(report(**STEP))
+    end = {"adapter_path": "/a", "trained_tokens": 99, "last_step_at": 5.0}
+    kept = {"step": 4, "last_step": 9, "stop_reason": "early_stopping", "valid_loss": 0.5}
+    recorder.report(report(type="finished", **end, **kept))
+    [_, (_, early), (_, best)] = messages(history, job)
+    assert early == "Stopped early at step 9: the validation loss got no better"
+    assert best == "Kept the adapter of step 4, the one with the lowest validation loss"
+    now = jobs.get_any(job.id)
+    assert now is not None
+    assert now.progress is not None
+    assert now.progress["step"] == 1
+    assert (now.progress["kept_step"], now.progress["stop_reason"]) == (4, "early_stopping")
+
+
 @pytest.mark.parametrize(
     "change",
     [
