@@ -148,7 +148,8 @@ def test_long_epochs_are_saved_in_between(tmp_path: Path, tiny_model: Path) -> N
     names = {folder.name for folder in checkpoints.iterdir()}
     assert names == {"step-3", "recovery-4", "recovery-5"}
     run(spec)
-    assert {folder.name for folder in checkpoints.iterdir()} == {"step-3", "step-6"}
+    names = {folder.name for folder in checkpoints.iterdir()}
+    assert names == {"step-3", "recovery-5", "step-6"}
 
 
 def test_qlora_trains_and_exports_a_servable_folder(tmp_path: Path, tiny_model: Path) -> None:
