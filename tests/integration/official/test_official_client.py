@@ -107,3 +107,14 @@ def test_every_listed_reason_is_needed(calls: tuple[Call, ...]) -> None:
 
 def test_the_page_says_so(calls: tuple[Call, ...], outcomes: tuple[Outcome, ...]) -> None:
     must_be_documented("client_tests", summary(calls, outcomes))
+
+
+def test_a_listed_test_that_passes_is_a_failure(
+    root: Path, paths: list[Path], calls: tuple[Call, ...], url: str, tmp_path: Path
+) -> None:
+    stale = next(call.test for call in calls if call.method == "models.list")
+    models = [path for path in paths if stale.startswith(str(path.relative_to(root)))]
+    outcomes = run(root, models, {stale: "no reason"}, url, tmp_path)
+    failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
+    assert {outcome.test.partition("[")[0] for outcome in failed} == {stale}
+    assert all("XPASS(strict)" in outcome.reason for outcome in failed)
