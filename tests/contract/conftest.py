@@ -1,4 +1,4 @@
-"""The servers that the queue has to run on."""
+"""The servers that the queue has to run on, and a gateway that listens."""
 
 import itertools
 import shutil
@@ -12,6 +12,8 @@ import redis
 from tests.queues import LONG_S, MakeQueue
 from tunery_server.queue.contract import JobQueue
 from tunery_server.queue.redis_queue import RedisQueue
+
+from .live import Live, listening
 
 _prefixes = (f"{{test-{number}}}" for number in itertools.count())
 
@@ -64,3 +66,10 @@ def make_queue(server: "redis.Redis") -> MakeQueue:
 @pytest.fixture
 def queue(make_queue: MakeQueue) -> JobQueue:
     return make_queue()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, valkey: str) -> Iterator[Live]:
+    """A module's own gateway, empty but for two tenants' keys."""
+    with listening(tmp_path_factory.mktemp("live"), valkey) as live:
+        yield live

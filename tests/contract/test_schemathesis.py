@@ -3,52 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-import pytest
 
-from tests.contract.known import put as known_objects
-from tests.engines import ScriptedEngine
-from tests.loopback import serving
-from tests.servers import free_port
-from tests.unit.server.gateway.composed import Gateway, composed
-from tunery_server.config import Settings
-from tunery_server.records.database import Database
+from .known import put as known_objects
+from .live import Live
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 LIMIT_S = 280
-
-
-@dataclass(frozen=True)
-class Live:
-    """A gateway that listens at ``url``."""
-
-    gateway: Gateway
-    url: str
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory, valkey: str) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("live")
-    database = Database(f"sqlite:///{folder / 'empty.db'}")
-    database.migrate()
-    database.close()
-    port = free_port()
-    settings = Settings(
-        port=port,
-        home=folder / "home",
-        redis_url=valkey,
-        served_model_name="base",
-        failed_auth_per_minute=10**6,
-        webhook_hosts=(f"http://127.0.0.1:{port}",),
-    )
-    gateway = composed(settings, ScriptedEngine(), folder / "empty.db")
-    with serving(gateway.app, settings) as url:
-        yield Live(gateway, url)
-    gateway.database.close()
 
 
 def test_every_operation_does_what_the_document_says(live: Live, tmp_path: Path) -> None:
@@ -76,10 +39,9 @@ def _write_inputs(live: Live, folder: Path) -> None:
     dictionaries = [f"{name}.values = {json.dumps(ids)}\n" for name, ids in known.items()]
     text = CONFIG.read_text() + "\n[dictionaries]\n" + "".join(dictionaries)
     (folder / CONFIG.name).write_text(text)
-    keys = {"acme": live.gateway.key, "rival": live.gateway.rival_key}
     users = [
         {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {key}"}]}
-        for name, key in keys.items()
+        for name, key in live.keys.items()
     ]
     (folder / "users.json").write_text(json.dumps({"auth": users}))
     headers = {"Authorization": f"Bearer {live.gateway.key}"}
