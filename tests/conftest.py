@@ -1,6 +1,7 @@
 """What tests of several kinds share: the base model, a real Valkey, a real server."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from tests.servers import RunningServer, start_server
 from tunery_server.config import BUNDLED_MODEL, default_home
 from tunery_server.records.database import Database
 from tunery_server.supervisor.valkey import valkey_command
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ORDER = ("unit", "contract", "architecture", "docs", "integration", "faults")
 

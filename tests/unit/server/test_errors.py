@@ -4,6 +4,7 @@ from tunery_server.errors import (
     ConfigError,
     EngineRefused,
     LeaseLost,
+    QuotaExceeded,
     TuneryError,
 )
 from tunery_server.gateway.error_handlers import STATUSES
@@ -29,7 +30,8 @@ def test_every_error_that_a_client_can_see_has_a_status() -> None:
 
 def test_only_errors_to_be_repeated_say_when() -> None:
     for kind, status in STATUSES.items():
-        assert (status == 429 or status >= 500) == hasattr(kind, "retry_after_s")
+        repeated = (status == 429 or status >= 500) and kind is not QuotaExceeded
+        assert repeated == hasattr(kind, "retry_after_s")
 
 
 def test_every_error_that_a_client_can_see_has_a_code() -> None:
