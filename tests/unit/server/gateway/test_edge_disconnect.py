@@ -1,6 +1,7 @@
 """Two hundred clients that go away, one after the other, on real sockets."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -89,7 +90,9 @@ async def test_clients_that_go_free_the_engine_and_leave_nothing(edge: Edge) -> 
             await act(edge)
             await freed(edge)
     await edge.until_closed()
-    assert await footprint() == before
+    tasks, files = await footprint()
+    assert tasks <= before[0]
+    assert files <= before[1]
     await assert_every_place_is_free(edge)
 
 
@@ -102,6 +105,7 @@ async def freed(edge: Edge) -> None:
 
 async def footprint() -> tuple[int, int]:
     """Tasks and open files of this process, once what has ended is gone."""
+    gc.collect()  # earlier tests may have left files to it
     await asyncio.sleep(0.05)
     return len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
