@@ -1,6 +1,7 @@
 """What all wire types share."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,7 +14,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tunery_server.records.rows import Page
 from tunery_server.strict_json import is_deeper
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 MAX_DEPTH = 32
 """Levels of objects and arrays in a JSON schema."""
@@ -107,3 +112,50 @@ class Deleted(Answer):
 
     id: str
     deleted: Literal[True] = True
+
+
+class _Stored(Protocol):
+    @property
+    def id(self) -> str:
+        """The id on the wire, too."""
+
+
+R = TypeVar("R", bound=_Stored)
+
+
+class Listed(Answer, Generic[T]):
+    """A page of a list."""
+
+    object: Literal["list"] = "list"
+    data: tuple[T, ...]
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: Page[S], build: Callable[[S], T]) -> Self:
+        """From a page of records, each made into what a client gets by ``build``."""
+        return cls(data=tuple(map(build, page.items)), has_more=page.has_more)
+
+
+class ListedBetween(Answer, Generic[T]):
+    """A page of a list that names its two ends."""
+
+    object: Literal["list"] = "list"
+    data: tuple[T, ...]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: Page[R], build: Callable[[R], T]) -> Self:
+        """From a page of records, each made into what a client gets by ``build``."""
+        return cls(
+            data=tuple(map(build, page.items)),
+            first_id=page.items[0].id if page.items else None,
+            last_id=page.items[-1].id if page.items else None,
+            has_more=page.has_more,
+        )
+
+
+def seconds(time: float | None) -> int | None:
+    """A point in time as the wire has it: whole Unix seconds."""
+    return None if time is None else int(time)

@@ -5,9 +5,16 @@ from typing import Literal
 from pydantic import Field
 
 from tunery_server.batches.service import BatchRequest
-from tunery_server.gateway.protocol.base import Answer, Metadata, PlainText, Request
+from tunery_server.gateway.protocol.base import (
+    Answer,
+    ListedBetween,
+    Metadata,
+    PlainText,
+    Request,
+    seconds,
+)
 from tunery_server.gateway.protocol.files import MAX_EXPIRY_S, MIN_EXPIRY_S
-from tunery_server.records.rows import Batch, BatchStatus, Page
+from tunery_server.records.rows import Batch, BatchStatus
 
 
 class OutputExpiry(Request):
@@ -135,14 +142,14 @@ class BatchObject(Answer):
             output_file_id=batch.output_file,
             error_file_id=batch.error_file,
             created_at=int(batch.created_at),
-            in_progress_at=_seconds(batch.in_progress_at),
+            in_progress_at=seconds(batch.in_progress_at),
             expires_at=int(batch.expires_at),
-            finalizing_at=_seconds(batch.finalizing_at),
-            completed_at=_seconds(batch.completed_at),
-            failed_at=_seconds(batch.failed_at),
-            expired_at=_seconds(batch.expired_at),
-            cancelling_at=_seconds(batch.cancelling_at),
-            cancelled_at=_seconds(batch.cancelled_at),
+            finalizing_at=seconds(batch.finalizing_at),
+            completed_at=seconds(batch.completed_at),
+            failed_at=seconds(batch.failed_at),
+            expired_at=seconds(batch.expired_at),
+            cancelling_at=seconds(batch.cancelling_at),
+            cancelled_at=seconds(batch.cancelled_at),
             request_counts=RequestCounts(
                 total=batch.total, completed=batch.completed, failed=batch.failed
             ),
@@ -151,26 +158,5 @@ class BatchObject(Answer):
         )
 
 
-class BatchList(Answer):
+class BatchList(ListedBetween[BatchObject]):
     """A page of batches."""
-
-    object: Literal["list"] = "list"
-    data: tuple[BatchObject, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    @classmethod
-    def of(cls, page: Page[Batch]) -> "BatchList":
-        """From a page of records."""
-        data = tuple(map(BatchObject.of, page.items))
-        return cls(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=page.has_more,
-        )
-
-
-def _seconds(time: float | None) -> int | None:
-    return None if time is None else int(time)

@@ -4,8 +4,8 @@ from typing import Literal, get_args
 
 from pydantic import ConfigDict, Field
 
-from tunery_server.gateway.protocol.base import Answer, Deleted, Request
-from tunery_server.records.rows import File, Page
+from tunery_server.gateway.protocol.base import Answer, Deleted, ListedBetween, Request, seconds
+from tunery_server.records.rows import File
 
 UploadPurpose = Literal["fine-tune", "batch", "assistants", "user_data", "evals", "vision"]
 FilePurpose = Literal[UploadPurpose, "batch_output", "fine-tune-results"]
@@ -58,7 +58,7 @@ class FileObject(Answer):
             id=file.id,
             bytes=file.bytes,
             created_at=int(file.created_at),
-            expires_at=None if file.expires_at is None else int(file.expires_at),
+            expires_at=seconds(file.expires_at),
             filename=file.filename,
             purpose=file.purpose,
         )
@@ -70,22 +70,5 @@ class FileDeleted(Deleted):
     object: Literal["file"] = "file"
 
 
-class FileList(Answer):
+class FileList(ListedBetween[FileObject]):
     """A page of files."""
-
-    object: Literal["list"] = "list"
-    data: tuple[FileObject, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    @classmethod
-    def of(cls, page: Page[File]) -> "FileList":
-        """From a page of records."""
-        data = tuple(FileObject.of(file) for file in page.items)
-        return cls(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=page.has_more,
-        )

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from tunery_server.gateway.protocol.base import Answer
-from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
+from tunery_server.gateway.protocol.base import Answer, Listed, ListedBetween, seconds
+from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus
 
 
 class JobHyperparameters(Answer):
@@ -105,8 +105,8 @@ class FineTuningJob(Answer):
             validation_file=job.validation_file,
             result_files=job.result_files,
             trained_tokens=job.trained_tokens,
-            finished_at=_seconds(job.finished_at),
-            estimated_finish=_seconds(job.estimated_finish),
+            finished_at=seconds(job.finished_at),
+            estimated_finish=seconds(job.estimated_finish),
             seed=job.seed,
             error=None if job.error is None else JobError(**job.error),
             metadata=job.metadata,
@@ -183,50 +183,16 @@ class Checkpoint(Answer):
         )
 
 
-class JobList(Answer):
+class JobList(Listed[FineTuningJob]):
     """A page of jobs."""
 
-    object: Literal["list"] = "list"
-    data: tuple[FineTuningJob, ...]
-    has_more: bool
 
-
-class EventList(Answer):
+class EventList(Listed[Event]):
     """A page of events."""
 
-    object: Literal["list"] = "list"
-    data: tuple[Event, ...]
-    has_more: bool
 
-    @classmethod
-    def of(cls, page: Page[JobEvent]) -> "EventList":
-        """From a page of records."""
-        return cls(data=tuple(map(Event.of, page.items)), has_more=page.has_more)
-
-
-class CheckpointList(Answer):
+class CheckpointList(ListedBetween[Checkpoint]):
     """A page of checkpoints."""
-
-    object: Literal["list"] = "list"
-    data: tuple[Checkpoint, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    @classmethod
-    def of(cls, page: Page[JobCheckpoint]) -> "CheckpointList":
-        """From a page of records."""
-        data = tuple(map(Checkpoint.of, page.items))
-        return cls(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=page.has_more,
-        )
-
-
-def _seconds(time: float | None) -> int | None:
-    return None if time is None else int(time)
 
 
 def _integrations(job: Job) -> tuple[JobIntegration, ...] | None:

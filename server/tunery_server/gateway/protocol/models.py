@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tunery_server.gateway.protocol.base import Answer, Deleted
+from tunery_server.gateway.protocol.base import Answer, Deleted, Listed
 from tunery_server.records.rows import Adapter
 
 
@@ -90,9 +90,5 @@ class AdapterObject(Answer):
         )
 
 
-class AdapterList(Answer):
+class AdapterList(Listed[AdapterObject]):
     """A page of adapters."""
-
-    object: Literal["list"] = "list"
-    data: tuple[AdapterObject, ...]
-    has_more: bool

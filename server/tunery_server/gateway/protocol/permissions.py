@@ -1,11 +1,10 @@
 """``/v1/fine_tuning/checkpoints/{model}/permissions``."""
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tunery_server.gateway.protocol.base import Answer, Deleted, PlainText, Request
+from tunery_server.gateway.protocol.base import Answer, Deleted, ListedBetween, PlainText, Request
 from tunery_server.records.rows import Permission
 
 _ProjectId = Annotated[PlainText, StringConstraints(min_length=1, max_length=128)]
@@ -41,22 +40,5 @@ class PermissionDeleted(Deleted):
     object: Literal["checkpoint.permission"] = "checkpoint.permission"
 
 
-class PermissionList(Answer):
+class PermissionList(ListedBetween[PermissionObject]):
     """A page of permissions."""
-
-    object: Literal["list"] = "list"
-    data: tuple[PermissionObject, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    @classmethod
-    def of(cls, permissions: Iterable[Permission], *, has_more: bool) -> "PermissionList":
-        """From records."""
-        data = tuple(map(PermissionObject.of, permissions))
-        return cls(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=has_more,
-        )

@@ -4,8 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tunery_server.gateway.protocol.base import Answer, PlainText, Request
-from tunery_server.records.rows import EventType, Page, WebhookEndpoint
+from tunery_server.gateway.protocol.base import (
+    Answer,
+    Deleted,
+    ListedBetween,
+    PlainText,
+    Request,
+    seconds,
+)
+from tunery_server.records.rows import EventType, WebhookEndpoint
 from tunery_server.webhooks.destinations import MAX_URL
 
 _EventType = Annotated[EventType, Field(strict=False)]
@@ -55,33 +62,14 @@ class WebhookEndpointWithSecret(WebhookEndpointObject):
         return cls(**_fields(endpoint), signing_secret=endpoint.secret)
 
 
-class WebhookEndpointList(Answer):
+class WebhookEndpointList(ListedBetween[WebhookEndpointObject]):
     """A page of endpoints."""
 
-    object: Literal["list"] = "list"
-    data: tuple[WebhookEndpointObject, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-    @classmethod
-    def of(cls, page: Page[WebhookEndpoint]) -> "WebhookEndpointList":
-        """From a page of the record."""
-        items = page.items
-        return cls(
-            data=tuple(WebhookEndpointObject.of(endpoint) for endpoint in items),
-            first_id=items[0].id if items else None,
-            last_id=items[-1].id if items else None,
-            has_more=page.has_more,
-        )
-
-
-class WebhookEndpointDeleted(Answer):
+class WebhookEndpointDeleted(Deleted):
     """An endpoint that is no more."""
 
-    id: str
     object: Literal["webhook_endpoint.deleted"] = "webhook_endpoint.deleted"
-    deleted: Literal[True] = True
 
 
 class WebhookTestResult(Answer):
@@ -109,5 +97,5 @@ def _fields(endpoint: WebhookEndpoint) -> dict[str, object]:
         "name": endpoint.name,
         "url": endpoint.url,
         "event_types": endpoint.event_types,
-        "disabled_at": None if endpoint.disabled_at is None else int(endpoint.disabled_at),
+        "disabled_at": seconds(endpoint.disabled_at),
     }

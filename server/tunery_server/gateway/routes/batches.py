@@ -31,7 +31,9 @@ def list_batches(
     limit: Annotated[int, Query(ge=0, le=100)] = 20,
 ) -> BatchList:
     """The caller's batches, newest first."""
-    return BatchList.of(used.batches.list(caller.tenant_id, after=after, limit=limit))
+    return BatchList.of(
+        used.batches.list(caller.tenant_id, after=after, limit=limit), BatchObject.of
+    )
 
 
 @router.get("/{batch_id}")

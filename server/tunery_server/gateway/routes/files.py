@@ -56,7 +56,7 @@ def list_files(
     page = used.files.list(
         caller.tenant_id, purpose=purpose, after=after, limit=limit, ascending=order == "asc"
     )
-    return FileList.of(page)
+    return FileList.of(page, FileObject.of)
 
 
 @router.get("/{file_id}")

@@ -12,7 +12,9 @@ from tunery_server.gateway.auth import JOBS, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.job_objects import (
+    Checkpoint,
     CheckpointList,
+    Event,
     EventList,
     FineTuningJob,
     JobList,
@@ -44,8 +46,7 @@ def list_jobs(
         caller.tenant_id, metadata=_metadata_filter(request.query_params), after=after, limit=limit
     )
     places = used.jobs.queue_positions(*page.items)
-    data = tuple(FineTuningJob.of(job, places.get(job.id)) for job in page.items)
-    return JobList(data=data, has_more=page.has_more)
+    return JobList.of(page, lambda job: FineTuningJob.of(job, places.get(job.id)))
 
 
 @router.get("/{job_id}")
@@ -79,7 +80,9 @@ def events(
     job_id: str, caller: Caller, used: Used, after: After = None, limit: Limit = 20
 ) -> EventList:
     """What happened to a job, newest first."""
-    return EventList.of(used.jobs.events(caller.tenant_id, job_id, after=after, limit=limit))
+    return EventList.of(
+        used.jobs.events(caller.tenant_id, job_id, after=after, limit=limit), Event.of
+    )
 
 
 @router.get("/{job_id}/checkpoints")
@@ -88,7 +91,7 @@ def checkpoints(
 ) -> CheckpointList:
     """A job's checkpoints, newest first."""
     page = used.jobs.checkpoints(caller.tenant_id, job_id, after=after, limit=limit)
-    return CheckpointList.of(page)
+    return CheckpointList.of(page, Checkpoint.of)
 
 
 def _metadata_filter(query: QueryParams) -> dict[str, str] | None:

@@ -54,8 +54,9 @@ def list_adapters(
 ) -> AdapterList:
     """The caller's adapters, newest first."""
     page = used.catalogue.adapters(caller.tenant_id, after=after, limit=limit)
-    data = tuple(AdapterObject.of(item, used.catalogue.residency(item)) for item in page.items)
-    return AdapterList(data=data, has_more=page.has_more)
+    return AdapterList.of(
+        page, lambda adapter: AdapterObject.of(adapter, used.catalogue.residency(adapter))
+    )
 
 
 @router.get("/adapters/{model:path}")

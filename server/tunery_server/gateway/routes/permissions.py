@@ -12,7 +12,9 @@ from tunery_server.gateway.protocol.permissions import (
     CreatePermissions,
     PermissionDeleted,
     PermissionList,
+    PermissionObject,
 )
+from tunery_server.records.rows import Page
 
 router = APIRouter(prefix="/v1/fine_tuning/checkpoints", tags=["fine-tuning"])
 
@@ -26,7 +28,7 @@ async def create(model: str, caller: Owner, body: Body, used: Used) -> Permissio
     made = await run_in_threadpool(
         used.permissions.create, caller.tenant_id, model, body.project_ids
     )
-    return PermissionList.of(made, has_more=False)
+    return PermissionList.of(Page(made, has_more=False), PermissionObject.of)
 
 
 @router.get("/{model:path}/permissions")
@@ -48,7 +50,7 @@ def list_permissions(
         limit=limit,
         ascending=order == "ascending",
     )
-    return PermissionList.of(page.items, has_more=page.has_more)
+    return PermissionList.of(page, PermissionObject.of)
 
 
 @router.delete("/{model:path}/permissions/{permission_id}")

@@ -52,7 +52,9 @@ def list_endpoints(
     limit: Annotated[int, Query(ge=0, le=100)] = 20,
 ) -> WebhookEndpointList:
     """The caller's endpoints, newest first."""
-    return WebhookEndpointList.of(used.webhooks.list(caller.tenant_id, after=after, limit=limit))
+    return WebhookEndpointList.of(
+        used.webhooks.list(caller.tenant_id, after=after, limit=limit), WebhookEndpointObject.of
+    )
 
 
 @router.get("/webhook_endpoints/{endpoint_id}")
