@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 EXIT_STOPPED = 75
 """Exit status after SIGTERM: a checkpoint was written and the job can go on (EX_TEMPFAIL)."""
 
+EXIT_ABANDONED = 76
+"""Exit status without a sign of life of the worker: nothing was written, the job can go on."""
+
 StopReason: TypeAlias = Literal["completed", "early_stopping"]
 
 

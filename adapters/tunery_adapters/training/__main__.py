@@ -1,6 +1,9 @@
-"""``python -m tunery_adapters.training <spec.json>``: run one job and exit.
+"""``python -m tunery_adapters.training <spec.json> [--silence <seconds>]``: run one job and exit.
 
-Exit status: 0 finished, 75 stopped by SIGTERM or SIGINT and resumable, 1 failed, 2 misused.
+With ``--silence`` the job is given up when standard input is silent for so long (``watch.py``).
+
+Exit status: 0 finished, 75 stopped by SIGTERM or SIGINT and resumable, 76 given up and resumable,
+1 failed, 2 misused.
 """
 
 import logging
@@ -13,6 +16,7 @@ from types import FrameType
 from tunery_adapters.reports import EXIT_STOPPED
 from tunery_adapters.spec import TrainingSpec
 from tunery_adapters.training.output import ReportStream, claim_stdout
+from tunery_adapters.training.watch import watch
 
 _EXIT_FAILED = 1
 _EXIT_MISUSED = 2
@@ -26,10 +30,15 @@ def main(arguments: list[str]) -> int:
     stop = _stop_on_signals()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     match arguments:
+        case [file, "--silence", seconds]:
+            watch(sys.stdin.fileno(), float(seconds))
+            return _run(TrainingSpec.model_validate_json(Path(file).read_bytes()), report, stop)
         case [file]:
             return _run(TrainingSpec.model_validate_json(Path(file).read_bytes()), report, stop)
         case _:
-            _log.error("usage: python -m tunery_adapters.training <spec.json>")
+            _log.error(
+                "usage: python -m tunery_adapters.training <spec.json> [--silence <seconds>]"
+            )
             return _EXIT_MISUSED
 
 

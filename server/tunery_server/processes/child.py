@@ -15,6 +15,7 @@ async def start(
     command: list[str],
     environment: Mapping[str, str],
     *,
+    stdin: int = asyncio.subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
@@ -24,7 +25,7 @@ async def start(
     return await asyncio.create_subprocess_exec(
         *bound(command, death_signal),
         env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,

@@ -17,7 +17,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a worker has free now, and when nothing runs on it. None: as much as is wanted."""
+    """What a worker has free, and what is free when nothing runs on it, if that is more.
+
+    ``memory_bytes`` None: as much as is wanted.
+    """
 
     memory_bytes: int | None = None
     devices: int = 1

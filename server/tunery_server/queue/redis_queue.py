@@ -142,12 +142,10 @@ class RedisQueue:
 
 
 def _offered(offer: Offer) -> list[int]:
-    free, whole = (
-        _UNBOUNDED if memory is None else memory
-        for memory in (offer.memory_bytes, offer.whole_memory_bytes)
-    )
+    free = _UNBOUNDED if offer.memory_bytes is None else offer.memory_bytes
+    whole = max(free, offer.whole_memory_bytes or 0)
     devices = max(offer.devices, offer.whole_devices)
-    return [free, offer.devices, max(free, whole), devices, offer.machine_memory_bytes or 0]
+    return [free, offer.devices, whole, devices, offer.machine_memory_bytes or 0]
 
 
 def _words(share: Share) -> tuple[float, int]:

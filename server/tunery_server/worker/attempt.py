@@ -31,6 +31,9 @@ from tunery_server.worker.trainer import Trainer, TrainerFailed, TrainerStopped
 WATCH_S = 0.5
 """How often a running attempt looks whether the job is still its own: bounds a cancel."""
 
+_SILENT_RENEWALS = 3
+"""Fewer than a lease has: a trainer whose worker is frozen ends before the job is another's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
@@ -95,12 +98,13 @@ class Attempt:
         self.stop()
 
     async def _while_ours(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` beside the two watches; whichever fails first ends the others."""
+        """Run ``work`` beside the watches; whichever fails first ends the others."""
         try:
             async with asyncio.TaskGroup() as group:
                 watches = [
                     group.create_task(self._keep_lease()),
                     group.create_task(self._watch_record()),
+                    group.create_task(self._beat()),
                 ]
                 await work
                 for watch in watches:
@@ -117,6 +121,13 @@ class Attempt:
                 continue  # the record still says whose the job is
             if not held:
                 raise LeaseLost("Another worker holds the job.")
+
+    async def _beat(self) -> None:
+        """While this worker is not frozen; without a queue, too."""
+        while True:
+            await asyncio.sleep(self._bench.renew_s)
+            if self._trainer is not None:
+                self._trainer.beat()
 
     async def _watch_record(self) -> None:
         while True:
@@ -157,7 +168,12 @@ class Attempt:
         return self._spec(), self._bench.files.get(self._job.tenant_id, self._job.training_file)
 
     async def _train(self, spec: TrainingSpec, dataset_sha256: str) -> Finished:
-        trainer = Trainer(spec, self._folder, niceness=self._bench.niceness)
+        trainer = Trainer(
+            spec,
+            self._folder,
+            niceness=self._bench.niceness,
+            silence_s=self._bench.renew_s * _SILENT_RENEWALS,
+        )
         self._trainer = trainer
         if self._stopping:
             raise TrainerStopped

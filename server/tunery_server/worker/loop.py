@@ -103,7 +103,7 @@ class Worker:
         if self._stopping:
             attempt.stop()
         may_yield = await asyncio.to_thread(self._may_be_asked, job)
-        task = asyncio.create_task(attempt.run())
+        task = asyncio.create_task(_told(attempt, job))
         running = _Running(attempt, task, need(job), may_yield)
         task.add_done_callback(lambda _: self._forget(running))
         self._running.append(running)
@@ -159,6 +159,14 @@ class Worker:
             except Exception:
                 log.exception("reconciling failed; it is tried again")
             await asyncio.sleep(self._bench.renew_s / _LOOKS_PER_RENEWAL)
+
+
+async def _told(attempt: Attempt, job: Job) -> None:
+    try:
+        await attempt.run()
+    except Exception:
+        log.exception("an attempt ended for a fault of the server", job_id=job.id)
+    log.info("job ended", job_id=job.id, attempt=job.attempt)
 
 
 def _may_yield(running: _Running) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from tunery_adapters.reports import EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
+from tunery_adapters.reports import EXIT_ABANDONED, EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
 from tunery_adapters.spec import TrainingSpec
 from tunery_server.processes import child
 from tunery_server.telemetry.logging import get_logger
@@ -34,19 +34,23 @@ class TrainerFailed(Exception):
 
 
 class TrainerStopped(Exception):
-    """The trainer was asked to stop and left a checkpoint to go on from."""
+    """The trainer ended early and can go on from its last checkpoint: it was asked to, or alone."""
 
 
 class Trainer:
     """Runs ``python -m tunery_adapters.training`` at low priority and with bounded threads.
 
-    The process gets no secret, no network and no database, and dies with this one.
+    The process gets no secret, no network and no database, and dies with this one. It ends, too,
+    when :meth:`beat` was not called for ``silence_s`` seconds.
     """
 
-    def __init__(self, spec: TrainingSpec, folder: Path, *, niceness: int) -> None:
+    def __init__(
+        self, spec: TrainingSpec, folder: Path, *, niceness: int, silence_s: float
+    ) -> None:
         self._spec = spec
         self._folder = folder
         self._niceness = niceness
+        self._silence_s = silence_s
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -61,6 +65,7 @@ class Trainer:
             process = await child.start(
                 self._command(spec_file),
                 self._environment(),
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
             )
@@ -85,9 +90,16 @@ class Trainer:
             self._process.terminate()
             asyncio.get_running_loop().call_later(_GRACE_S, child.kill_group, self._process)
 
+    def beat(self) -> None:
+        """Tell the trainer that its worker lives."""
+        inward = self._process.stdin if self._process is not None else None
+        if inward is not None and not inward.is_closing():
+            inward.write(b"\n")
+
     def _command(self, spec_file: Path) -> list[str]:
         trainer = [sys.executable, "-m", "tunery_adapters.training", str(spec_file)]
-        return ["nice", "-n", str(self._niceness), *trainer]
+        watched = ["--silence", str(self._silence_s)]
+        return ["nice", "-n", str(self._niceness), *trainer, *watched]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -117,7 +129,7 @@ async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyRepo
 
 def _check(status: int, *, stopping: bool) -> None:
     """One that is asked to stop while it is starting, or that takes too long, dies of a signal."""
-    if status == EXIT_STOPPED or (stopping and status < 0):
+    if status in {EXIT_STOPPED, EXIT_ABANDONED} or (stopping and status < 0):
         raise TrainerStopped
     if status in {_KILLED, 128 - _KILLED}:
         raise TrainerFailed(

@@ -35,11 +35,11 @@ end
 local function least(key_of, tenant, offer)
   local job, score, lane
   for _, each in ipairs(redis.call('SMEMBERS', lanes_key(tenant))) do
-    if fits(each, offer) then
-      local head = redis.call('ZRANGE', key_of(each, tenant), 0, 0, 'WITHSCORES')
-      if head[1] and (not score or tonumber(head[2]) < score) then
-        job, score, lane = head[1], tonumber(head[2]), each
-      end
+    local head = fits(each, offer)
+      and redis.call('ZRANGE', key_of(each, tenant), 0, 0, 'WITHSCORES') or {}
+    local its = tonumber(head[2] or '')
+    if its and (not score or its < score or (its == score and head[1] < job)) then
+      job, score, lane = head[1], its, each
     end
   end
   return job, score, lane

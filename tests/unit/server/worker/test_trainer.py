@@ -27,7 +27,7 @@ def trainer(tmp_path: Path) -> Trainer:
         max_length=64,
         threads=3,
     )
-    return Trainer(spec, tmp_path, niceness=5)
+    return Trainer(spec, tmp_path, niceness=5, silence_s=60.0)
 
 
 async def reports(trainer: Trainer) -> list[AnyReport]:
@@ -160,3 +160,25 @@ async def test_what_the_process_writes_about_itself_is_kept(
     await reports(trainer)
     assert (tmp_path / "trainer.log").read_text() == "a warning\n"
     assert "ftjob-1" in (tmp_path / "spec.json").read_text()
+
+
+async def test_signs_of_life_reach_the_process(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer.beat()
+    install(tmp_path, monkeypatch, "step(1); assert sys.stdin.read(2) == '\\n\\n'; finished(1)")
+    running = trainer.reports()
+    await anext(running)
+    trainer.beat()
+    trainer.beat()
+    assert isinstance(await anext(running), Finished)
+    await running.aclose()
+    trainer.beat()
+
+
+async def test_a_trainer_that_was_left_alone_can_go_on(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "assert sys.argv[2:] == ['--silence', '60.0']; sys.exit(76)")
+    with pytest.raises(TrainerStopped):
+        await reports(trainer)
