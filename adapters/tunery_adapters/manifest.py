@@ -29,6 +29,8 @@ class Provenance(_Frozen):
     base_model: str
     """The canonical id of the base model, never a path."""
     tenant_id: str
+    parent: str | None = None
+    """The adapter that its training went on from, by its public name."""
     job_id: str | None = None
     step: int | None = None
     created_at: datetime

@@ -20,6 +20,8 @@ class Adapter(BaseModel):
     """The name by which requests ask for it, ``ft:…``."""
     version: int
     base_model: str
+    parent: str | None = None
+    """The adapter that its training went on from, by its name."""
     job_id: str | None = None
     step: int | None = None
     created_at: int

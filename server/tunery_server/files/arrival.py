@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tunery_server.files.dataset import count_examples
+from tunery_server.files.dataset import read_dataset
 from tunery_server.files.store import Incoming
 from tunery_server.ids import new_id
 from tunery_server.records.rows import File
@@ -26,6 +26,7 @@ def arrived(incoming: Incoming, new: NewFile, *, now: float) -> File:
     Raises InvalidRequest for a dataset with a wrong line, and StorageFull.
     """
     stored = incoming.seal()
+    contents = read_dataset(incoming.path) if new.purpose == _FINE_TUNE else None
     file = File(
         id=new_id("file-"),
         tenant_id=new.tenant_id,
@@ -35,7 +36,8 @@ def arrived(incoming: Incoming, new: NewFile, *, now: float) -> File:
         sha256=stored.sha256,
         created_at=now,
         expires_at=now + new.expires_after_s if new.expires_after_s else None,
-        examples=count_examples(incoming.path) if new.purpose == _FINE_TUNE else None,
+        examples=contents.examples if contents else None,
+        format=contents.format if contents else None,
     )
     incoming.keep(file.id)
     return file

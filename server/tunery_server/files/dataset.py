@@ -1,13 +1,16 @@
 """The check of a training file: every line, before anything is stored or queued."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from tunery_adapters.spec import DataFormat
 from tunery_server.errors import InvalidRequest, RequestError
-from tunery_server.files.chat_rows import ChatRow
 from tunery_server.files.formats import refuse_other_formats
 from tunery_server.files.jsonl import MAX_LINE_BYTES, read_lines
+from tunery_server.files.row_formats import ROWS, format_of, keys_of_formats
 from tunery_server.strict_json import parse, repeats_a_key
 
 MAX_LINES = 1_000_000
@@ -15,46 +18,77 @@ _SHOWN = 10
 _HINT = "(a training file holds one JSON object per line: JSONL)"
 
 
-def count_examples(path: Path) -> int:
-    """Number of training examples in a chat JSONL file; reads one line at a time.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a training file holds."""
+
+    format: DataFormat
+    examples: int
+
+
+def read_dataset(path: Path) -> Contents:
+    """Check every row of a JSONL file, all of which are of one format; one line at a time.
 
     Raises InvalidRequest with the line numbers and reasons of the first ten faults, or
     UnsupportedMediaType for a file that is compressed.
     """
     refuse_other_formats(path)
-    examples, faults = 0, []
+    rows, faults = _Rows(), []
     for number, line in enumerate(read_lines(path), start=1):
         if number > MAX_LINES:
             faults.append(f"line {number}: more than {MAX_LINES} lines")
             break
-        if fault := _fault(line):
+        if fault := rows.fault(line, number):
             faults.append(f"line {number}: {fault}")
             if len(faults) == _SHOWN:
                 break
-        examples += 1
     if faults:
         raise _invalid("; ".join(faults))
-    if not examples:
+    if rows.format is None:
         raise _invalid("the file has no lines")
-    return examples
+    return Contents(rows.format, rows.good)
 
 
-def _fault(line: bytes) -> str | None:
-    if len(line) > MAX_LINE_BYTES:
-        return f"longer than {MAX_LINE_BYTES} bytes"
-    if not line:
-        return "empty"
-    try:
-        row = parse(line)
-    except RequestError as error:
-        return f"{error.message.removeprefix('is ')} {_HINT}"
-    if not isinstance(row, dict):
-        return f"not a JSON object {_HINT}"
-    try:
-        ChatRow.model_validate(row)
-    except ValidationError as error:
-        return _reason(error)
-    return "an object has the same key twice" if repeats_a_key(line, row) else None
+class _Rows:
+    """The rows of one file so far. The first that can be told sets the format of all."""
+
+    def __init__(self) -> None:
+        self.good = 0
+        self.format: DataFormat | None = None
+        self._set_by = 0
+
+    def fault(self, line: bytes, number: int) -> str | None:
+        """What is wrong with the next line; None for a good one."""
+        if len(line) > MAX_LINE_BYTES:
+            return f"longer than {MAX_LINE_BYTES} bytes"
+        if not line:
+            return "empty"
+        try:
+            row = parse(line)
+        except RequestError as error:
+            return f"{error.message.removeprefix('is ')} {_HINT}"
+        if not isinstance(row, dict):
+            return f"not a JSON object {_HINT}"
+        fault = self._fault_in(row, number)
+        if fault is None and repeats_a_key(line, row):
+            fault = "an object has the same key twice"
+        self.good += fault is None
+        return fault
+
+    def _fault_in(self, row: dict[str, Any], number: int) -> str | None:
+        found = format_of(row)
+        if self.format is None:
+            if found is None:
+                return f"none of the keys of a known format: {keys_of_formats()}"
+            self.format, self._set_by = found, number
+        if found not in {None, self.format}:
+            first = f"line {self._set_by} is of the format {self.format!r}"
+            return f"of the format {found!r}, while {first}; a file has rows of one format"
+        try:
+            ROWS[self.format].model_validate(row)
+        except ValidationError as error:
+            return _reason(error)
+        return None
 
 
 def _reason(error: ValidationError) -> str:

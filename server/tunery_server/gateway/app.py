@@ -53,6 +53,7 @@ from tunery_server.gateway.routes import (
     webhooks,
 )
 from tunery_server.jobs.intake import Intake
+from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.processes import open_files
@@ -243,7 +244,7 @@ def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> J
         history=JobHistory(database),
         intake=Intake(
             files=FileRecords(database),
-            base_model=settings.base_model_name,
+            lineage=Lineage(base_model=settings.base_model_name, adapters=AdapterRecords(database)),
             max_lora_rank=settings.max_lora_rank,
             clock=time.time,
         ),

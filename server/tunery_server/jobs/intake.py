@@ -4,9 +4,12 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from tunery_adapters.spec import EvaluationSpec, LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.ids import new_id
+from tunery_server.jobs.lineage import Lineage, lora_of
 from tunery_server.jobs.request import (
+    AUTO_BETA,
     AUTO_LEARNING_RATE_MULTIPLIER,
     MIN_EXAMPLES,
     JobRequest,
@@ -14,7 +17,7 @@ from tunery_server.jobs.request import (
     auto_epochs,
 )
 from tunery_server.records.files import FileRecords
-from tunery_server.records.rows import File, Job, JobStatus
+from tunery_server.records.rows import File, Job, JobMethod, JobStatus
 
 
 class Intake:
@@ -24,47 +27,48 @@ class Intake:
         self,
         *,
         files: FileRecords,
-        base_model: str,
+        lineage: Lineage,
         max_lora_rank: int,
         clock: Callable[[], float],
     ) -> None:
         self._files = files
-        self._base_model = base_model
+        self._lineage = lineage
         self._max_lora_rank = max_lora_rank
         self._clock = clock
 
     def job(self, tenant_id: str, request: JobRequest) -> Job:
         """A new job, not yet written. Raises InvalidRequest or NotFound naming the field."""
-        self._check_model(request)
+        parent = self._lineage.parent(tenant_id, request.model)
+        lora = lora_of(request, parent)
+        self._check_rank(lora)
         training = self._dataset(tenant_id, request.training_file, "training_file")
+        _check_method(request.method, training)
         if request.validation_file is not None:
-            self._dataset(tenant_id, request.validation_file, "validation_file")
+            validation = self._dataset(tenant_id, request.validation_file, "validation_file")
+            _check_alike(training, validation)
+        else:
+            _check_unvalidated(request.training)
         return Job(
             id=new_id("ftjob-"),
             tenant_id=tenant_id,
             status=JobStatus.QUEUED,
-            model=request.model,
+            model=self._lineage.base_model,
+            parent=parent.model if parent else None,
             training_file=request.training_file,
             validation_file=request.validation_file,
             suffix=request.suffix,
             seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
             hyperparameters=_resolved(request, training.examples or 0),
-            lora=request.lora.model_dump(mode="json"),
+            lora=lora.model_dump(mode="json"),
+            training=request.training.model_dump(mode="json"),
             metadata=request.metadata,
             integrations=request.integrations,
             created_at=self._clock(),
             priority=request.priority,
         )
 
-    def _check_model(self, request: JobRequest) -> None:
-        if request.model != self._base_model:
-            raise NotFound(
-                f"The model {request.model[:200]!r} does not exist or cannot be fine-tuned. "
-                f"This server fine-tunes {self._base_model!r}.",
-                code="model_not_found",
-                param="model",
-            )
-        if request.lora.rank > self._max_lora_rank:
+    def _check_rank(self, lora: LoraSpec) -> None:
+        if lora.rank > self._max_lora_rank:
             raise InvalidRequest(
                 f"The engine serves adapters up to rank {self._max_lora_rank}.",
                 code="integer_above_max_value",
@@ -104,10 +108,44 @@ def warnings(job: Job) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _check_method(method: JobMethod, training: File) -> None:
+    pairs = training.data_format == "preference"
+    if pairs != (method is JobMethod.DPO):
+        rows = "preference pairs" if method is JobMethod.DPO else "rows without preferences"
+        raise InvalidRequest(
+            f"{method.value!r} trains on {rows}; the file has {training.data_format!r} rows.",
+            param="method.type",
+        )
+
+
+def _check_alike(training: File, validation: File) -> None:
+    if training.data_format != validation.data_format:
+        raise InvalidRequest(
+            f"The file has {validation.data_format!r} rows, the training file "
+            f"{training.data_format!r} rows; both have to be of one format.",
+            code="invalid_file",
+            param="validation_file",
+        )
+
+
+def _check_unvalidated(training: EvaluationSpec) -> None:
+    """Refuses what a validation file decides."""
+    asked = {
+        "eval_every": training.eval_every is not None,
+        "early_stopping": training.early_stopping is not None,
+        "keep": training.keep == "best",
+    }
+    for name in (name for name, is_asked in asked.items() if is_asked):
+        raise InvalidRequest(f"{name} needs a validation_file.", param=f"training.{name}")
+
+
 def _resolved(request: JobRequest, examples: int) -> dict[str, Any]:
     multiplier = request.learning_rate_multiplier
-    return {
+    resolved = {
         "n_epochs": request.n_epochs or auto_epochs(examples),
         "batch_size": request.batch_size or auto_batch_size(examples),
         "learning_rate_multiplier": multiplier or AUTO_LEARNING_RATE_MULTIPLIER,
     }
+    if request.method is JobMethod.DPO:
+        resolved["beta"] = request.beta or AUTO_BETA
+    return resolved

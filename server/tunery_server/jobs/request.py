@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunery_adapters.spec import LoraSpec
+from tunery_adapters.spec import EvaluationSpec, LoraSpec
+from tunery_server.records.rows import JobMethod
 
 Auto = str
 MIN_EXAMPLES = 10
@@ -20,13 +21,18 @@ class JobRequest:
     model: str
     training_file: str
     validation_file: str | None = None
+    method: JobMethod = JobMethod.SUPERVISED
     suffix: str | None = None
     seed: int | None = None
     n_epochs: int | None = None
     batch_size: int | None = None
     learning_rate_multiplier: float | None = None
+    beta: float | None = None
     priority: int = 0
     lora: LoraSpec = field(default_factory=LoraSpec)
+    lora_given: tuple[str, ...] = ()
+    """The fields of ``lora`` that were asked for; the others are as they are by default."""
+    training: EvaluationSpec = field(default_factory=EvaluationSpec)
     metadata: dict[str, str] | None = None
     integrations: list[dict[str, Any]] | None = None
 
@@ -50,3 +56,6 @@ def auto_batch_size(examples: int) -> int:
 
 AUTO_LEARNING_RATE_MULTIPLIER = 1.0
 """The trainer's base rate depends on the model's width; see ``tunery_adapters.training``."""
+
+AUTO_BETA = 0.1
+"""That of the experiments in the paper on DPO (arXiv 2305.18290, appendix B)."""

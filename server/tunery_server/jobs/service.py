@@ -203,7 +203,11 @@ class JobService:
 
 
 def _content(request: JobRequest) -> dict[str, Any]:
-    return {**asdict(request), "lora": request.lora.model_dump(mode="json")}
+    return {
+        **asdict(request),
+        "lora": request.lora.model_dump(mode="json"),
+        "training": request.training.model_dump(mode="json"),
+    }
 
 
 def _known(page: Page[T] | None) -> Page[T]:

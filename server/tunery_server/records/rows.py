@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from tunery_adapters.spec import DataFormat
+
 T = TypeVar("T")
 
 
@@ -18,6 +20,13 @@ class JobStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class JobMethod(StrEnum):
+    """OpenAI's words, verbatim."""
+
+    SUPERVISED = "supervised"
+    DPO = "dpo"
 
 
 HELD = frozenset({JobStatus.RUNNING, JobStatus.PAUSING})
@@ -83,6 +92,13 @@ class File:
     expires_at: float | None = None
     examples: int | None = None
     """Training examples in it; None for a file that is not a dataset."""
+    format: DataFormat | None = None
+    """Of its rows. None for a dataset of chats whose record does not say so, too."""
+
+    @property
+    def data_format(self) -> DataFormat:
+        """Of a dataset's rows."""
+        return self.format or "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +146,18 @@ class Job:
     suffix: str | None
     seed: int
     hyperparameters: dict[str, Any]
-    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``, all resolved to numbers."""
+    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``, all resolved to numbers.
+
+    And ``beta`` for direct preference optimisation, alone.
+    """
     lora: dict[str, Any]
     metadata: dict[str, str] | None
     integrations: list[dict[str, Any]] | None = None
     """As they were asked for; nothing is sent anywhere."""
+    training: dict[str, Any] | None = None
+    """When it evaluates, when it stops, which step it keeps; None for what is so by default."""
+    parent: str | None = None
+    """The adapter that it goes on from, by its model name; ``model`` is its base all the same."""
     created_at: float
     attempt: int = 0
     """Grows with every claim; a write that carries an older one is refused."""
@@ -157,6 +180,11 @@ class Job:
     """Since when it waits for a worker, what it has run left out; None is since its creation."""
     not_before: float = 0.0
     """A job that has lost its worker is not started again at once."""
+
+    @property
+    def method(self) -> JobMethod:
+        """How it trains."""
+        return JobMethod.DPO if "beta" in self.hyperparameters else JobMethod.SUPERVISED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +284,8 @@ class Adapter:
     created_at: float
     status: AdapterStatus = AdapterStatus.READY
     metrics: dict[str, float] = field(default_factory=dict)
+    parent: str | None = None
+    """The adapter that its training went on from, by its model name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

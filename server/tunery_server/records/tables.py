@@ -48,6 +48,7 @@ files = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("examples", Integer),
+    Column("format", String),
     Index("ix_files_tenant_created", "tenant_id", "created_at", "id"),
 )
 
@@ -101,6 +102,8 @@ jobs = Table(
     Column("lora", JSON, nullable=False),
     Column("metadata", JSON(none_as_null=True)),
     Column("integrations", JSON(none_as_null=True)),
+    Column("training", JSON(none_as_null=True)),
+    Column("parent", String),
     Column("created_at", Float, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
@@ -174,6 +177,7 @@ adapters = Table(
     Column("created_at", Float, nullable=False),
     Column("status", String, nullable=False),
     Column("metrics", JSON, nullable=False),
+    Column("parent", String),
     UniqueConstraint("adapter_id", "version"),
     Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
 )

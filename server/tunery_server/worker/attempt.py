@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunery_adapters.reports import Checkpoint, Finished
-from tunery_adapters.spec import LoraSpec, TrainingSpec
+from tunery_adapters.spec import EvaluationSpec, LoraSpec, TrainingSpec
 from tunery_server.errors import LeaseLost, QueueUnavailable
 from tunery_server.files.service import RESULTS, FileService
 from tunery_server.files.store import FileStore
@@ -165,7 +165,8 @@ class Attempt:
     def _prepare(self) -> tuple[TrainingSpec, File]:
         """Make the working folder; what to train, and the file's record."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return self._spec(), self._bench.files.get(self._job.tenant_id, self._job.training_file)
+        dataset = self._bench.files.get(self._job.tenant_id, self._job.training_file)
+        return self._spec(dataset), dataset
 
     async def _train(self, spec: TrainingSpec, dataset_sha256: str) -> Finished:
         trainer = Trainer(
@@ -241,9 +242,9 @@ class Attempt:
             }
         return last
 
-    def _spec(self) -> TrainingSpec:
+    def _spec(self, dataset: File) -> TrainingSpec:
         job, bench = self._job, self._bench
-        validation = job.validation_file
+        validation, parent = job.validation_file, bench.publisher.parent(job)
         return TrainingSpec(
             job_id=job.id,
             base_model_path=bench.base_model_path,
@@ -254,6 +255,9 @@ class Attempt:
             lora=LoraSpec.model_validate(job.lora),
             max_length=bench.max_length,
             threads=bench.threads,
+            format=dataset.data_format,
+            evaluation=EvaluationSpec.model_validate(job.training or {}),
+            initial_adapter=str(parent) if parent else None,
             **job.hyperparameters,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tunery_adapters.errors import AdapterExistsError, InvalidAdapterError
+from tunery_adapters.errors import AdapterError, AdapterExistsError, InvalidAdapterError
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore, Published
 from tunery_server.engine.contract import Engine
@@ -46,6 +46,24 @@ class Publisher:
         identity = job.id.rpartition("-")[2][:_IDENTITY_CHARS]
         return model_name(job.model, self._organization, job.suffix, identity)
 
+    def parent(self, job: Job) -> Path | None:
+        """The folder of the adapter that the job goes on from, if it does, after a check; blocking.
+
+        Raises TrainerFailed when it is gone or damaged.
+        """
+        if job.parent is None:
+            return None
+        adapter = self._adapters.get(job.tenant_id, job.parent)
+        if adapter is None:
+            raise TrainerFailed("model_not_found", f"{job.parent} was deleted.", "model")
+        try:
+            self._store.verify(adapter.adapter_id, adapter.version)
+            return self._store.path(adapter.adapter_id, adapter.version)
+        except AdapterError as error:
+            raise TrainerFailed(
+                "invalid_adapter", f"{job.parent} cannot be gone on from: {error}.", "model"
+            ) from error
+
     def publish(
         self,
         job: Job,
@@ -69,10 +87,16 @@ class Publisher:
             base_model=job.model,
             tenant_id=job.tenant_id,
             job_id=job.id,
+            parent=job.parent,
             step=step,
             created_at=datetime.fromtimestamp(self._clock(), UTC),
             dataset_sha256=dataset_sha256,
-            settings={**job.hyperparameters, "seed": job.seed, "lora": job.lora},
+            settings={
+                **job.hyperparameters,
+                "seed": job.seed,
+                "lora": job.lora,
+                "training": job.training,
+            },
             metrics=metrics,
         )
         published = self._publish(folder, provenance)
@@ -123,6 +147,7 @@ def _row(published: Published, now: float) -> Adapter:
         tenant_id=manifest.tenant_id,
         base_model=manifest.base_model,
         job_id=manifest.job_id,
+        parent=manifest.parent,
         step=manifest.step,
         rank=manifest.rank,
         alpha=manifest.alpha,

@@ -28,7 +28,7 @@ from tunery_server.gateway.protocol import (
 _EVALS = "the package does not read the purpose `evals`, which it sends"
 _PAUSED = "`pausing` and `paused`, which OpenAI's server sends and the package does not know"
 _FORM = "a form says `expires_after[anchor]` and `expires_after[seconds]`"
-_SUPERVISED = "supervised training is the only method"
+_METHODS = "supervised training and DPO are the methods"
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,8 @@ REQUESTS = (
         fine_tuning.JobCreateParams,
         jobs.CreateJob,
         {
-            "method.type": _SUPERVISED,
-            "method.dpo": f"any object, for {_SUPERVISED}",
-            "method.reinforcement": f"any object, for {_SUPERVISED}",
+            "method.type": _METHODS,
+            "method.reinforcement": f"any object, for {_METHODS}",
         },
     ),
     Pair(checkpoints.PermissionCreateParams, permissions.CreatePermissions),

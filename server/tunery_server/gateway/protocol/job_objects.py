@@ -4,8 +4,10 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from tunery_adapters.spec import EvaluationSpec
 from tunery_server.gateway.protocol.base import Answer, Listed, ListedBetween, seconds
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus
+from tunery_server.records.rows import JobMethod as Method
 
 
 class JobHyperparameters(Answer):
@@ -16,19 +18,40 @@ class JobHyperparameters(Answer):
     learning_rate_multiplier: float
 
 
+class PreferenceHyperparameters(JobHyperparameters):
+    """Those, and beta."""
+
+    beta: float
+
+
 class SupervisedMethod(Answer):
     """The settings that the method had."""
 
     hyperparameters: JobHyperparameters
 
 
+class DpoMethod(Answer):
+    """The settings that the method had."""
+
+    hyperparameters: PreferenceHyperparameters
+
+
 class JobMethod(Answer):
     """How the job trains."""
 
-    type: Literal["supervised"] = "supervised"
-    supervised: SupervisedMethod
-    dpo: None = None
+    type: Literal["supervised", "dpo"]
+    supervised: SupervisedMethod | None = None
+    dpo: DpoMethod | None = None
     reinforcement: None = None
+
+    @classmethod
+    def of(cls, job: Job) -> "JobMethod":
+        """From its record."""
+        if job.method is Method.DPO:
+            preferences = PreferenceHyperparameters(**job.hyperparameters)
+            return cls(type="dpo", dpo=DpoMethod(hyperparameters=preferences))
+        numbers = JobHyperparameters(**job.hyperparameters)
+        return cls(type="supervised", supervised=SupervisedMethod(hyperparameters=numbers))
 
 
 class JobError(Answer):
@@ -81,6 +104,7 @@ class FineTuningJob(Answer):
     integrations: tuple[JobIntegration, ...] | None
     metadata: dict[str, str] | None
     lora: dict[str, Any]
+    training: dict[str, Any]
     progress: dict[str, Any] | None
     priority: int
     queue_position: int | None
@@ -90,17 +114,15 @@ class FineTuningJob(Answer):
     @classmethod
     def of(cls, job: Job, queue_position: int | None = None) -> "FineTuningJob":
         """From its record."""
-        hyperparameters = JobHyperparameters(**job.hyperparameters)
-        supervised = SupervisedMethod(hyperparameters=hyperparameters)
         return cls(
             id=job.id,
             created_at=int(job.created_at),
-            model=job.model,
+            model=job.parent or job.model,
             fine_tuned_model=job.fine_tuned_model,
             organization_id=job.tenant_id,
             status=job.status,
-            hyperparameters=hyperparameters,
-            method=JobMethod(supervised=supervised),
+            hyperparameters=JobHyperparameters(**job.hyperparameters),
+            method=JobMethod.of(job),
             training_file=job.training_file,
             validation_file=job.validation_file,
             result_files=job.result_files,
@@ -112,6 +134,7 @@ class FineTuningJob(Answer):
             metadata=job.metadata,
             integrations=_integrations(job),
             lora=job.lora,
+            training=job.training or EvaluationSpec().model_dump(mode="json"),
             progress=job.progress,
             priority=job.priority,
             queue_position=queue_position,

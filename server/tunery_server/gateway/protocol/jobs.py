@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from tunery_adapters.spec import LoraSpec
+from tunery_adapters.spec import EarlyStopping, EvaluationSpec, LoraSpec
 from tunery_server.gateway.protocol.base import JsonObject, Metadata, PlainText, Request, only
 from tunery_server.jobs.request import JobRequest
 from tunery_server.queue.contract import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from tunery_server.records.rows import JobMethod
 
 
 def _auto(value: Any) -> Any:
@@ -31,19 +32,37 @@ class Hyperparameters(Request):
     learning_rate_multiplier: _Auto | Annotated[float, Field(gt=0, le=1000)] | None = None
 
 
+class DpoHyperparameters(Hyperparameters):
+    """Those, and how strongly the model is tied to what it was."""
+
+    beta: _Auto | Annotated[float, Field(gt=0, le=2)] | None = None
+
+
 class Supervised(Request):
     """The method's own settings."""
 
     hyperparameters: Hyperparameters | None = None
 
 
-class Method(Request):
-    """Only supervised training is offered; what is set for a method that was not chosen is idle."""
+class Dpo(Request):
+    """The method's own settings."""
 
-    type: Annotated[Literal["supervised"], only("supervised")]
+    hyperparameters: DpoHyperparameters | None = None
+
+
+class Method(Request):
+    """How to train; what is set for a method that was not chosen is idle."""
+
+    type: Annotated[Literal["supervised", "dpo"], only("supervised", "dpo")]
     supervised: Supervised | None = None
-    dpo: JsonObject | None = None
+    dpo: Dpo | None = None
     reinforcement: JsonObject | None = None
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """Those of the chosen method."""
+        chosen = self.dpo if self.type == "dpo" else self.supervised
+        return chosen.hyperparameters if chosen is not None else None
 
 
 class Wandb(Request):
@@ -73,6 +92,12 @@ class Lora(Request):
     ) = "all-linear"
     quantization: Literal["none", "nf4"] | None = None
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The fields that were asked for."""
+        asked = self.model_fields_set
+        return tuple(sorted(name for name in asked if getattr(self, name) is not None))
+
     def spec(self) -> LoraSpec:
         """For the trainer. Alpha is twice the rank unless it is given."""
         modules = self.target_modules
@@ -82,6 +107,33 @@ class Lora(Request):
             dropout=self.dropout,
             target_modules=modules if isinstance(modules, str) else tuple(modules),
             quantization=self.quantization or "none",
+        )
+
+
+class Stopping(Request):
+    """When to end before the last step: after ``patience`` evaluations without an improvement."""
+
+    patience: int = Field(default=3, ge=1, le=1000)
+    min_delta: float = Field(default=0.0, ge=0, le=100)
+
+    def spec(self) -> EarlyStopping:
+        """For the trainer."""
+        return EarlyStopping(patience=self.patience, min_delta=self.min_delta)
+
+
+class Training(Request):
+    """What the validation file decides."""
+
+    eval_every: int | None = Field(default=None, ge=1, le=1_000_000)
+    early_stopping: Stopping | None = None
+    keep: Literal["best", "last"] = "last"
+
+    def spec(self) -> EvaluationSpec:
+        """For the trainer."""
+        return EvaluationSpec(
+            eval_every=self.eval_every,
+            early_stopping=self.early_stopping.spec() if self.early_stopping else None,
+            keep=self.keep,
         )
 
 
@@ -99,25 +151,24 @@ class CreateJob(Request):
     metadata: Metadata | None = None
     priority: int = Field(default=0, ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)
     lora: Lora = Field(default_factory=Lora)
+    training: Training = Field(default_factory=Training)
 
     def request(self) -> JobRequest:
         """What the job service takes."""
-        supervised = self.method.supervised if self.method is not None else None
-        chosen = supervised.hyperparameters if supervised is not None else None
+        chosen = self.method.hyperparameters if self.method is not None else None
         given = chosen or self.hyperparameters or Hyperparameters()
         return JobRequest(
             model=self.model,
             training_file=self.training_file,
             validation_file=self.validation_file,
+            method=JobMethod(self.method.type if self.method is not None else "supervised"),
             suffix=self.suffix,
             seed=self.seed,
-            n_epochs=None if given.n_epochs == "auto" else given.n_epochs,
-            batch_size=None if given.batch_size == "auto" else given.batch_size,
-            learning_rate_multiplier=(
-                None if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier
-            ),
+            **_numbers(given),
             priority=self.priority,
             lora=self.lora.spec(),
+            lora_given=self.lora.given,
+            training=self.training.spec(),
             metadata=self.metadata,
             integrations=self._integrations(),
         )
@@ -126,3 +177,9 @@ class CreateJob(Request):
         if self.integrations is None:
             return None
         return [integration.model_dump(exclude_none=True) for integration in self.integrations]
+
+
+def _numbers(given: Hyperparameters) -> dict[str, Any]:
+    """Without what was left to the server."""
+    numbers = given.model_dump(exclude_none=True)
+    return {name: value for name, value in numbers.items() if value != "auto"}

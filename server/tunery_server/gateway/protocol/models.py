@@ -19,13 +19,17 @@ class Model(Answer):
 
     @classmethod
     def of(cls, adapter: Adapter, caller: str) -> "Model":
-        """An adapter as a model; the job behind it is told to the tenant whose it is."""
+        """An adapter as a model; whence it came is told to the tenant whose it is.
+
+        ``parent`` is the adapter that it goes on from, or else its base model.
+        """
+        own = adapter.tenant_id == caller
         return cls(
             id=adapter.model,
             created=int(adapter.created_at),
             owned_by=adapter.tenant_id,
-            parent=adapter.base_model,
-            job_id=adapter.job_id if adapter.tenant_id == caller else None,
+            parent=(adapter.parent if own else None) or adapter.base_model,
+            job_id=adapter.job_id if own else None,
         )
 
 
@@ -56,6 +60,7 @@ class AdapterObject(Answer):
     model: str
     version: int
     base_model: str
+    parent: str | None
     job_id: str | None
     step: int | None
     created_at: int
@@ -76,6 +81,7 @@ class AdapterObject(Answer):
             model=adapter.model,
             version=adapter.version,
             base_model=adapter.base_model,
+            parent=adapter.parent,
             job_id=adapter.job_id,
             step=adapter.step,
             created_at=int(adapter.created_at),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tunery_server.errors import InvalidRequest, UnsupportedMediaType
-from tunery_server.files.dataset import MAX_LINE_BYTES, count_examples
+from tunery_server.files.dataset import MAX_LINE_BYTES, Contents, read_dataset
 
 SECRET = "hunter2"
 
@@ -74,14 +74,14 @@ def dataset(tmp_path: Path) -> Path:
 )
 def test_a_good_line_is_an_example(dataset: Path, text: bytes) -> None:
     dataset.write_bytes(text)
-    assert count_examples(dataset) == 1
+    assert read_dataset(dataset) == Contents("chat", 1)
 
 
 def test_a_tool_call_is_something_to_learn(dataset: Path) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     result = {"role": "tool", "content": "4", "tool_call_id": "1"}
     dataset.write_bytes(said(USER, {"role": "assistant", "tool_calls": [call]}, result))
-    assert count_examples(dataset) == 1
+    assert read_dataset(dataset) == Contents("chat", 1)
 
 
 DEEP = b'{"messages": ' + b"[" * 2000 + b"]" * 2000 + b"}"
@@ -210,7 +210,7 @@ def test_another_format_is_told_that_it_should_be_jsonl(
 def test_a_compressed_file_is_another_media_type(dataset: Path, start: bytes) -> None:
     dataset.write_bytes(start + bytes(1000))
     with pytest.raises(UnsupportedMediaType, match="JSONL") as raised:
-        count_examples(dataset)
+        read_dataset(dataset)
     assert raised.value.param == "file"
 
 
@@ -269,6 +269,6 @@ def test_a_bad_line_far_down_is_found(dataset: Path) -> None:
 
 def refusal(dataset: Path) -> str:
     with pytest.raises(InvalidRequest) as raised:
-        count_examples(dataset)
+        read_dataset(dataset)
     assert (raised.value.code, raised.value.param) == ("invalid_file", "file")
     return raised.value.message

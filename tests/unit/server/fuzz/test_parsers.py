@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tests.bad_chats import CHAT
 from tunery_adapters.special_tokens import JOINER, SpecialTokens
 from tunery_server.errors import NotFound, TuneryError, Unauthenticated
-from tunery_server.files.dataset import count_examples
+from tunery_server.files.dataset import read_dataset
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.error_handlers import body_of
 from tunery_server.gateway.parsing import checked, json_body
@@ -79,7 +79,7 @@ def lines(text: bytes) -> None:
         file.write(text)
         file.flush()
         with our_own():
-            assert count_examples(Path(file.name)) > 0
+            assert read_dataset(Path(file.name)).examples > 0
 
 
 class Nothing:

@@ -43,7 +43,44 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
         "missing_required_parameter",
         "integrations[0].wandb",
     ),
-    "method-dpo": ({"method": {"type": "dpo"}}, "unsupported_value", "method.type"),
+    "beta-zero": (
+        {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}},
+        "decimal_below_min_value",
+        "method.dpo.hyperparameters.beta",
+    ),
+    "beta-large": (
+        {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.5}}}},
+        "decimal_above_max_value",
+        "method.dpo.hyperparameters.beta",
+    ),
+    "beta-text": (
+        {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": "much"}}}},
+        "invalid_type",
+        "method.dpo.hyperparameters.beta",
+    ),
+    "beta-supervised": (
+        {"method": {"type": "supervised", "supervised": {"hyperparameters": {"beta": 1.0}}}},
+        "unknown_parameter",
+        "method.supervised.hyperparameters.beta",
+    ),
+    "patience": (
+        {"training": {"early_stopping": {"patience": 0}}},
+        "integer_below_min_value",
+        "training.early_stopping.patience",
+    ),
+    "min-delta": (
+        {"training": {"early_stopping": {"min_delta": -0.5}}},
+        "decimal_below_min_value",
+        "training.early_stopping.min_delta",
+    ),
+    "eval-every": (
+        {"training": {"eval_every": 0}},
+        "integer_below_min_value",
+        "training.eval_every",
+    ),
+    "keep": ({"training": {"keep": "worst"}}, "invalid_value", "training.keep"),
+    "training-extra": ({"training": {"eval": 1}}, "unknown_parameter", "training.eval"),
+    "training-null": ({"training": None}, "invalid_type", "training"),
     "rank-zero": ({"lora": {"rank": 0}}, "integer_below_min_value", "lora.rank"),
     "rank-high": ({"lora": {"rank": 32}}, "integer_above_max_value", "lora.rank"),
     "dropout": ({"lora": {"dropout": 1.0}}, "decimal_above_max_value", "lora.dropout"),
@@ -95,7 +132,12 @@ HOSTILE: dict[str, tuple[dict[str, Any], str, str | None]] = {
     ),
     "method-list": ({"method": {"type": ["supervised"]}}, "invalid_value", "method.type"),
     "method-deep": (
-        {"method": {"type": "supervised", "dpo": {"a": [[[[[[{}] * 2] * 2] * 2] * 2] * 2]}}}
+        {
+            "method": {
+                "type": "supervised",
+                "reinforcement": {"a": [[[[[[{}] * 2] * 2] * 2] * 2] * 2]},
+            }
+        }
         | {"seed": -1},
         "integer_below_min_value",
         "seed",
