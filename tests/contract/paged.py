@@ -6,12 +6,11 @@ from typing import Any
 from tunery_server.records.rows import Page
 
 
-def pages(fetch: Callable[[str | None], Page[Any] | None], *, by: str = "id") -> list[str]:
+def pages(fetch: Callable[[str | None], Page[Any]], *, by: str = "id") -> list[str]:
     """The names of all items, fetched page after page as a client does."""
     found: list[str] = []
     while True:
         page = fetch(found[-1] if found else None)
-        assert page is not None
         found += [getattr(item, by) for item in page.items]
         if not page.has_more:
             return found

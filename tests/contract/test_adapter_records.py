@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.rows import NOW, a_permission, an_adapter
+from tunery_server.errors import InvalidRequest
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.permissions import PermissionRecords
@@ -36,7 +37,8 @@ class TestAdapters:
         adapters.add(adapter)
         assert adapters.get("rival", adapter.model) is None
         assert adapters.list("rival") == Page((), has_more=False)
-        assert adapters.list("rival", after=adapter.adapter_id) is None
+        with pytest.raises(InvalidRequest):
+            adapters.list("rival", after=adapter.adapter_id)
         assert adapters.retire("rival", adapter.model) is None
         assert adapters.get("acme", adapter.model) == adapter
 
@@ -123,4 +125,5 @@ class TestPermissions:
             )
             assert found == (expected if ascending else expected[::-1])
         assert permissions.list("m", project_id="p3") == Page((made[3],), has_more=False)
-        assert permissions.list("other", after=made[0].id) is None
+        with pytest.raises(InvalidRequest):
+            permissions.list("other", after=made[0].id)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.rows import NOW, a_batch, a_file, an_endpoint
+from tunery_server.errors import InvalidRequest
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
@@ -26,7 +27,8 @@ def test_a_batch_comes_back_as_it_was_stored(batches: BatchRecords) -> None:
     batches.add(batch)
     assert batches.get("acme", batch.id) == batch == batches.get_any(batch.id)
     assert batches.get("rival", batch.id) is None
-    assert batches.list("rival", after=batch.id, limit=5) is None
+    with pytest.raises(InvalidRequest):
+        batches.list("rival", after=batch.id, limit=5)
 
 
 def test_of_many_claims_at_once_one_begins_an_attempt(batches: BatchRecords) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from tests.rows import NOW, a_file, a_job, a_key
+from tunery_server.errors import InvalidRequest
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
@@ -32,7 +33,8 @@ class TestFiles:
         files.add(file)
         assert files.get("rival", file.id) is None
         assert listed(files, "rival") == []
-        assert listed(files, "rival", after=file.id) is None
+        with pytest.raises(InvalidRequest):
+            listed(files, "rival", after=file.id)
         assert not files.delete("rival", file.id)
         assert files.delete("acme", file.id)
         assert not files.delete("acme", file.id)
@@ -88,7 +90,8 @@ class TestJobs:
         jobs.add(job)
         assert jobs.get("rival", job.id) is None
         assert jobs.list("rival") == Page((), has_more=False)
-        assert jobs.list("rival", after=job.id) is None
+        with pytest.raises(InvalidRequest):
+            jobs.list("rival", after=job.id)
 
     def test_pages_go_from_the_newest_to_the_oldest(self, jobs: JobRecords) -> None:
         made = [a_job(created_at=NOW + number // 2) for number in range(7)]
@@ -229,7 +232,8 @@ class TestHistory:
             history.add_event(job_id, event_id=f"e{number}", created_at=NOW, message="")
         found = pages(lambda after: history.events(job_id, after=after, limit=2))
         assert found == ["e4", "e3", "e2", "e1", "e0"]
-        assert history.events(job_id, after="unknown", limit=2) is None
+        with pytest.raises(InvalidRequest):
+            history.events(job_id, after="unknown", limit=2)
 
     def test_metrics_come_oldest_first(self, history: JobHistory, job_id: str) -> None:
         for step in (1, 2):
@@ -285,6 +289,6 @@ class TestKeys:
 
 def listed(
     files: FileRecords, tenant_id: str, *, purpose: str | None = None, after: str | None = None
-) -> list[str] | None:
+) -> list[str]:
     page = files.list(tenant_id, purpose=purpose, after=after, limit=100, ascending=True)
-    return None if page is None else [file.id for file in page.items]
+    return [file.id for file in page.items]

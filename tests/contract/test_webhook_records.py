@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.rows import NOW, a_job, an_endpoint
+from tunery_server.errors import InvalidRequest
 from tunery_server.records.database import Database
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.outbox import Outbox
@@ -51,7 +52,8 @@ class TestEndpoints:
         endpoint = an_endpoint()
         endpoints.add(endpoint)
         assert endpoints.get("rival", endpoint.id) is None
-        assert endpoints.list("rival", after=endpoint.id) is None
+        with pytest.raises(InvalidRequest):
+            endpoints.list("rival", after=endpoint.id)
         assert not endpoints.delete("rival", endpoint.id)
         assert endpoints.delete("acme", endpoint.id)
         assert not endpoints.delete("acme", endpoint.id)

@@ -59,10 +59,7 @@ class BatchService:
 
     def list(self, tenant_id: str, *, after: str | None, limit: int) -> Page[Batch]:
         """Newest first. Raises InvalidRequest when ``after`` names no batch."""
-        page = self._batches.list(tenant_id, after=after, limit=limit)
-        if page is None:
-            raise InvalidRequest("'after' is not the id of an item in this list.", param="after")
-        return page
+        return self._batches.list(tenant_id, after=after, limit=limit)
 
     def cancel(self, tenant_id: str, batch_id: str) -> Batch:
         """Cancel a batch that has not ended. A second cancel returns the batch as it is.

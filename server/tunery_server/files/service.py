@@ -144,12 +144,9 @@ class FileService:
     ) -> Page[File]:
         """A page of files. Raises InvalidRequest when ``after`` names no file."""
         self._drop_expired()
-        page = self._files.list(
+        return self._files.list(
             tenant_id, purpose=purpose, after=after, limit=limit, ascending=ascending
         )
-        if page is None:
-            raise InvalidRequest("'after' is not the id of a file.", param="after")
-        return page
 
     def content(self, tenant_id: str, file_id: str) -> tuple[File, Iterator[bytes]]:
         """The file and its bytes in pieces, which a deletion meanwhile does not cut short."""

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
@@ -17,8 +17,6 @@ from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import NO_FILTER, JobRecords
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
 from tunery_server.records.tenants import TenantPolicies
-
-T = TypeVar("T")
 
 
 class JobService:
@@ -91,8 +89,7 @@ class JobService:
         """
         if any("\0" in text for pair in (metadata or {}).items() for text in pair):
             return Page((), has_more=False)  # no job has it, and not every database can be asked
-        page = self._jobs.list(tenant_id, metadata=metadata, after=after, limit=limit)
-        return _known(page)
+        return self._jobs.list(tenant_id, metadata=metadata, after=after, limit=limit)
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job that has not ended. A second cancel returns the cancelled job again.
@@ -157,14 +154,14 @@ class JobService:
     ) -> Page[JobEvent]:
         """What happened, newest first."""
         job = self.get(tenant_id, job_id)
-        return _known(self._history.events(job.id, after=after, limit=limit))
+        return self._history.events(job.id, after=after, limit=limit)
 
     def checkpoints(
         self, tenant_id: str, job_id: str, *, after: str | None, limit: int
     ) -> Page[JobCheckpoint]:
         """Checkpoints that are served, newest first."""
         job = self.get(tenant_id, job_id)
-        return _known(self._history.checkpoints(job.id, after=after, limit=limit))
+        return self._history.checkpoints(job.id, after=after, limit=limit)
 
     def queue_positions(self, *jobs: Job) -> dict[str, int]:
         """Places of those that wait among their tenant's waiting jobs, 1 for its next one.
@@ -208,9 +205,3 @@ def _content(request: JobRequest) -> dict[str, Any]:
         "lora": request.lora.model_dump(mode="json"),
         "training": request.training.model_dump(mode="json"),
     }
-
-
-def _known(page: Page[T] | None) -> Page[T]:
-    if page is None:
-        raise InvalidRequest("'after' is not the id of an item in this list.", param="after")
-    return page

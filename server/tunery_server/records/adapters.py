@@ -36,8 +36,8 @@ class AdapterRecords:
 
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
-    ) -> Page[Adapter] | None:
-        """One page of what is ready, newest first; None when ``after`` is no adapter's id in it."""
+    ) -> Page[Adapter]:
+        """One page of what is ready, newest first; InvalidRequest when ``after`` is not in it."""
         query = all_of(adapters).where(
             adapters.c.tenant_id == tenant_id, adapters.c.status == AdapterStatus.READY
         )

@@ -47,8 +47,8 @@ class BatchRecords:
         with self._database.reading() as connection:
             return _one(connection, batch_id)
 
-    def list(self, tenant_id: str, *, after: str | None, limit: int) -> Page[Batch] | None:
-        """One page, newest first; None when ``after`` is not one of this tenant's batches."""
+    def list(self, tenant_id: str, *, after: str | None, limit: int) -> Page[Batch]:
+        """One page, newest first; InvalidRequest when ``after`` is not one of this tenant's."""
         query = all_of(batches).where(batches.c.tenant_id == tenant_id)
         with self._database.reading() as connection:
             return page(

@@ -53,8 +53,8 @@ class FileRecords:
         after: str | None,
         limit: int,
         ascending: bool,
-    ) -> Page[File] | None:
-        """One page; None when ``after`` is not one of this tenant's files."""
+    ) -> Page[File]:
+        """One page; InvalidRequest when ``after`` is not one of this tenant's."""
         query = all_of(files).where(files.c.tenant_id == tenant_id)
         if purpose is not None:
             query = query.where(files.c.purpose == purpose)

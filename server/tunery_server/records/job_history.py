@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select
 
 from tunery_server.records.database import Database
+from tunery_server.records.paging import unknown_cursor
 from tunery_server.records.rows import HELD, JobCheckpoint, JobEvent, Page
 from tunery_server.records.tables import job_checkpoints, job_events, jobs
 
@@ -64,11 +65,9 @@ class JobHistory:
         with self._database.reading() as connection:
             return tuple(connection.execute(query).scalars())
 
-    def events(self, job_id: str, *, after: str | None, limit: int) -> Page[JobEvent] | None:
-        """One page; None when ``after`` is not an event of this job."""
+    def events(self, job_id: str, *, after: str | None, limit: int) -> Page[JobEvent]:
+        """One page; InvalidRequest when ``after`` is not an event of this job."""
         rows = self._newest(job_events, "sequence", job_id, after, limit)
-        if rows is None:
-            return None
         return Page(tuple(JobEvent(**row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     def add_checkpoint(self, checkpoint: JobCheckpoint) -> None:
@@ -89,18 +88,14 @@ class JobHistory:
             if connection.execute(same).first() is None:
                 connection.execute(insert(job_checkpoints).values(values))
 
-    def checkpoints(
-        self, job_id: str, *, after: str | None, limit: int
-    ) -> Page[JobCheckpoint] | None:
-        """One page; None when ``after`` is not a checkpoint of this job."""
+    def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[JobCheckpoint]:
+        """One page; InvalidRequest when ``after`` is not a checkpoint of this job."""
         rows = self._newest(job_checkpoints, "step", job_id, after, limit)
-        if rows is None:
-            return None
         return Page(tuple(JobCheckpoint(**row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     def _newest(
         self, table: Table, order: str, job_id: str, after: str | None, limit: int
-    ) -> list[dict[str, Any]] | None:
+    ) -> list[dict[str, Any]]:
         query = select(table).where(table.c.job_id == job_id)
         with self._database.reading() as connection:
             if after is not None:
@@ -108,7 +103,7 @@ class JobHistory:
                     query.with_only_columns(table.c[order]).where(table.c.id == after)
                 ).one_or_none()
                 if cursor is None:
-                    return None
+                    raise unknown_cursor()
                 query = query.where(table.c[order] < cursor[0])
             rows = connection.execute(query.order_by(table.c[order].desc()).limit(limit + 1))
             return [dict(row) for row in rows.mappings()]

@@ -68,8 +68,8 @@ class JobRecords:
         metadata: Mapping[str, str] | None = NO_FILTER,
         after: str | None = None,
         limit: int = 20,
-    ) -> Page[Job] | None:
-        """One page, newest first; None when ``after`` is not one of this tenant's jobs.
+    ) -> Page[Job]:
+        """One page, newest first; InvalidRequest when ``after`` is not one of this tenant's.
 
         Of the jobs with all of ``metadata``, or of those without any when it is None.
         """

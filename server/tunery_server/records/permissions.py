@@ -40,8 +40,8 @@ class PermissionRecords:
         after: str | None = None,
         limit: int = 10,
         ascending: bool = False,
-    ) -> Page[Permission] | None:
-        """One page; None when ``after`` is no permission in it."""
+    ) -> Page[Permission]:
+        """One page; InvalidRequest when ``after`` is not in it."""
         query = all_of(permissions).where(permissions.c.model == model)
         if project_id is not None:
             query = query.where(permissions.c.project_id == project_id)

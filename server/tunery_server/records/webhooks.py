@@ -69,8 +69,8 @@ class EndpointRecords:
 
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 20
-    ) -> Page[WebhookEndpoint] | None:
-        """One page, newest first; None when ``after`` is not one of this tenant's endpoints."""
+    ) -> Page[WebhookEndpoint]:
+        """One page, newest first; InvalidRequest when ``after`` is not one of this tenant's."""
         query = all_of(webhook_endpoints).where(webhook_endpoints.c.tenant_id == tenant_id)
         with self._database.reading() as connection:
             return page(

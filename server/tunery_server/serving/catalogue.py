@@ -18,8 +18,8 @@ class AdapterRegistry(Protocol):
 
     def list(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
-    ) -> Page[Adapter] | None:
-        """A page, newest first; None when ``after`` is not in the list."""
+    ) -> Page[Adapter]:
+        """A page, newest first; InvalidRequest when ``after`` is not in the list."""
 
     def retire(self, tenant_id: str, model: str) -> Adapter | None:
         """Stop serving a version; None when there is none."""
@@ -45,10 +45,7 @@ class Catalogue:
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
     ) -> Page[Adapter]:
         """Newest first. Raises InvalidRequest when ``after`` names none."""
-        page = self._adapters.list(tenant_id, after=after, limit=limit)
-        if page is None:
-            raise InvalidRequest("'after' is not the id of an adapter.", param="after")
-        return page
+        return self._adapters.list(tenant_id, after=after, limit=limit)
 
     def adapter(self, tenant_id: str, model: str) -> Adapter:
         """One of the tenant's adapters by its public name. Raises NotFound."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tunery_server.errors import InvalidRequest, NotFound
+from tunery_server.errors import NotFound
 from tunery_server.ids import new_id
 from tunery_server.records.rows import Page, Permission
 from tunery_server.serving.catalogue import Catalogue
@@ -23,8 +23,8 @@ class PermissionRegistry(Protocol):
         after: str | None,
         limit: int,
         ascending: bool,
-    ) -> Page[Permission] | None:
-        """A page; None when ``after`` is not in the list."""
+    ) -> Page[Permission]:
+        """A page; InvalidRequest when ``after`` is not in the list."""
 
     def delete(self, model: str, permission_id: str) -> bool:
         """True when there was such a permission."""
@@ -74,12 +74,9 @@ class Permissions:
     ) -> Page[Permission]:
         """Who may use the adapter. Raises InvalidRequest when ``after`` names no permission."""
         adapter = self._catalogue.adapter(tenant_id, model)
-        page = self._permissions.list(
+        return self._permissions.list(
             adapter.model, project_id=project_id, after=after, limit=limit, ascending=ascending
         )
-        if page is None:
-            raise InvalidRequest("'after' is not the id of a permission.", param="after")
-        return page
 
     def delete(self, tenant_id: str, model: str, permission_id: str) -> None:
         """Take a permission back: the project's next request finds no such model."""

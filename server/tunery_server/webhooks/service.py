@@ -70,10 +70,7 @@ class WebhookService:
 
     def list(self, tenant_id: str, *, after: str | None, limit: int) -> Page[WebhookEndpoint]:
         """Newest first. Raises InvalidRequest when ``after`` names no endpoint."""
-        page = self._endpoints.list(tenant_id, after=after, limit=limit)
-        if page is None:
-            raise InvalidRequest("'after' is not the id of an item in this list.", param="after")
-        return page
+        return self._endpoints.list(tenant_id, after=after, limit=limit)
 
     def delete(self, tenant_id: str, endpoint_id: str) -> None:
         """Send nothing more there. Raises NotFound."""
