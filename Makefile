@@ -6,7 +6,7 @@ TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integrati
 TYPED := deploy/setup/install.py examples/demo.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check fmt lock clean
+.PHONY: help setup demo serve test faults fuzz check fmt lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ serve: setup ## start the server and everything that belongs to it
 
 test: setup ## run every test, fast ones first
 	@$(BIN)/python -m pytest $(TESTS)
+
+faults: setup ## show every promise under its faults, ROUNDS times (5); WRITE=1 renews docs/reliability.md
+	@TUNERY_TEST_FAULT_ROUNDS=$(or $(ROUNDS),5) $(BIN)/python -m pytest -q -m promise $(TESTS) \
+	  $(if $(WRITE),--write-promises)
 
 fuzz: setup ## throw hostile input at every parser for FUZZ_S seconds (480)
 	@TUNERY_TEST_FUZZ_S=$(or $(FUZZ_S),480) timeout 600 $(BIN)/python -m pytest -q tests/unit/server/fuzz
