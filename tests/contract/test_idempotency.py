@@ -123,6 +123,7 @@ def test_another_body_without_a_key_is_another_request(send: Send) -> None:
     assert send(FIRST, {"a": 1, "b": 2}) == send(SECOND, {"b": 2, "a": 1})
 
 
+@pytest.mark.promise("P15", fault="50 sendings at once reach the record")
 @pytest.mark.parametrize(
     "sendings",
     [[KEYED] * 50, [Sending(None, number) for number in range(50)]],
@@ -136,6 +137,7 @@ def test_fifty_sendings_at_once_make_one_object(
     assert count(database) == 1
 
 
+@pytest.mark.promise("P15", fault="two transactions look before either writes")
 def test_the_database_settles_a_race(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two transactions look before either writes, as on Postgres, the loser looks again."""
     submission = KEYED.of("files", "body", tenant_id="acme", now=NOW)

@@ -52,6 +52,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
     assert FileRecords(database).get("acme", file.id) is None
 
 
+@pytest.mark.promise("P11", fault="the record has no room")
 def test_a_full_disk_is_told(database: Database) -> None:
     """SQLite counts pages as it would count a disk's."""
 

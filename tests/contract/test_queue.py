@@ -72,6 +72,7 @@ class TestLine:
     def test_a_claim_that_waits_in_vain_ends(self, queue: JobQueue) -> None:
         assert queue.claim(wait_s=SHORT_S) is None
 
+    @pytest.mark.promise("P4", fault="many workers claim at once")
     def test_many_claimers_never_get_the_same_job(self, queue: JobQueue) -> None:
         jobs = [f"job-{number:03}" for number in range(200)]
         for number, job_id in enumerate(jobs):
@@ -115,6 +116,7 @@ class TestLease:
         queue.enqueue(an_entry("a", created_at=1.0))
         assert claimed(queue).job_id == "a"
 
+    @pytest.mark.promise("P4", fault="a lease is held for longer than its length")
     def test_a_renewed_lease_outlives_its_first_end(self, make_queue: MakeQueue) -> None:
         short, long = make_queue(SHORT_S), make_queue(LONG_S)
         short.enqueue(an_entry("renewed", created_at=1.0))

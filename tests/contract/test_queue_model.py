@@ -9,6 +9,7 @@ queueing).
 from dataclasses import dataclass, field
 from itertools import count, permutations
 
+import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -241,6 +242,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.lead.clear()
 
 
+@pytest.mark.promise("P4", fault="random claims, renewals, expiries and losses, against a model")
 def test_the_queue_keeps_its_promises(server: "redis.Redis") -> None:
     run_state_machine_as_test(
         lambda: QueueMachine(server),

@@ -168,6 +168,7 @@ class TestLimits:
 
 
 class TestDelay:
+    @pytest.mark.promise("P7", fault="a worker asks for a job that backs off")
     def test_a_job_that_backs_off_is_not_in_line_before_its_time(self, queue: JobQueue) -> None:
         queue.enqueue(an_entry("later", delay_s=SHORT_S))
         assert queue.claim(wait_s=0) is None

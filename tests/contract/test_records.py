@@ -139,6 +139,7 @@ class TestJobs:
         assert jobs.change("ftjob-none", allowed=set(JobStatus), seed=1) is None
         assert jobs.get_any(job.id) == job
 
+    @pytest.mark.promise("P5", fault="an older attempt writes to the record")
     def test_a_change_of_an_older_attempt_is_refused(self, jobs: JobRecords) -> None:
         job = a_job(status=JobStatus.RUNNING, attempt=2)
         jobs.add(job)
@@ -147,6 +148,7 @@ class TestJobs:
         changed = jobs.change(job.id, allowed=running, in_attempt=2, progress={"step": 1})
         assert changed == replace(job, progress={"step": 1}) == jobs.get_any(job.id)
 
+    @pytest.mark.promise("P4", fault="many attempts begin at once")
     def test_of_many_claims_at_once_one_is_written(self, jobs: JobRecords) -> None:
         job = a_job()
         jobs.add(job)
@@ -205,6 +207,7 @@ class TestHistory:
         assert page is not None
         assert [event.sequence for event in page.items] == list(range(40, 0, -1))
 
+    @pytest.mark.promise("P5", fault="an older attempt adds an event")
     @pytest.mark.parametrize("attempt", [1, 3])
     def test_an_event_of_another_attempt_is_refused(
         self, history: JobHistory, job_id: str, attempt: int

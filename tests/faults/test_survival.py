@@ -94,6 +94,7 @@ def chat(client: OpenAI, model: str) -> str | None:
     return answer.choices[0].message.content
 
 
+@pytest.mark.promise("P3", fault="SIGKILL of a worker of the whole server")
 def test_a_killed_worker_takes_its_trainer_along_and_the_job_goes_on(
     server: RunningServer, client: OpenAI, lora_job: FineTuningJob
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_killed_engine_leaves_no_request_hanging_and_comes_back(
     assert chat(client, adapter)
 
 
+@pytest.mark.promise("P14", fault="SIGTERM of the whole server amid a stream")
 def test_sigterm_lets_a_stream_end_and_a_restart_keeps_everything(
     server: RunningServer, client: OpenAI, adapter: str
 ) -> None:

@@ -84,6 +84,7 @@ def trainers(worker: "subprocess.Popen[bytes]") -> list[int]:
     return alive(pid for pid, line in found if "tunery_adapters.training" in line)
 
 
+@pytest.mark.promise("P5", fault="SIGSTOP of a worker past its lease, then SIGCONT")
 def test_its_trainer_ends_before_the_job_is_anothers_and_it_writes_nothing_more(
     job: Job, database: Database, tmp_path: Path, start_worker: Worker
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_job_stopped_while_it_evaluates_repeats_the_evaluation(
     assert [report.type for report in run(spec)][4:6] == ["evaluation", "checkpoint"]
 
 
+@pytest.mark.promise("P8", fault="the newest checkpoint is damaged")
 @pytest.mark.parametrize(
     "name", ["adapter/adapter_model.safetensors", "optimizer.safetensors", "complete.json"]
 )
@@ -209,6 +210,7 @@ def test_every_fault_has_a_code_and_a_message_without_paths(
     assert "/" not in failed.message
 
 
+@pytest.mark.promise("P12", fault="an allocation of the trainer fails")
 def test_running_out_of_memory_names_what_was_asked(tmp_path: Path) -> None:
     message = as_report(MemoryError(), make_spec(tmp_path, tmp_path)).message
     assert "batch of 4" in message

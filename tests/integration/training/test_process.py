@@ -37,6 +37,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> b
     return weights_of(spec.output_dir)
 
 
+@pytest.mark.promise("P8", fault="SIGTERM of the trainer")
 def test_sigterm_stops_at_a_checkpoint_and_the_job_goes_on(
     spec: TrainingSpec, undisturbed: bytes
 ) -> None:
@@ -54,6 +55,7 @@ def test_sigterm_stops_at_a_checkpoint_and_the_job_goes_on(
     assert weights_of(spec.output_dir) == undisturbed
 
 
+@pytest.mark.promise("P8", fault="SIGKILL of the trainer between two checkpoints")
 def test_sigkill_loses_only_what_came_after_the_last_checkpoint(
     spec: TrainingSpec, undisturbed: bytes
 ) -> None:

@@ -37,6 +37,7 @@ class TestWatch:
         os.close(inward)
 
 
+@pytest.mark.promise("P5", fault="a trainer hears nothing of its worker")
 @pytest.mark.training
 def test_the_trainer_ends_amid_its_work_and_leaves_no_checkpoint(
     tmp_path: Path, tiny_model: Path

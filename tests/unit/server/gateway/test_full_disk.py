@@ -16,6 +16,7 @@ def settings(settings: Settings, small_disk: Path) -> Settings:
     return settings.model_copy(update={"home": small_disk / "home"})
 
 
+@pytest.mark.promise("P11", fault="uploads onto a file system of 1 MiB")
 async def test_a_full_disk_refuses_and_recovers(gateway: Gateway) -> None:
     kept, refused = [], []
     async with gateway.http() as http:

@@ -223,6 +223,7 @@ async def test_another_tenants_file_trains_nothing(gateway: Gateway) -> None:
     assert raised.value.param == "training_file"
 
 
+@pytest.mark.promise("P9", fault="jobs are created, read and cancelled while Redis is away")
 async def test_without_redis_jobs_are_refused_and_can_be_read(gateway: Gateway) -> None:
     nobody = gateway.settings.model_copy(update={"redis_url": "unix:///nonexistent/valkey.sock"})
     alone = replace(gateway, app=create_app(nobody, gateway.engine))

@@ -61,6 +61,7 @@ async def upload(gateway: Gateway) -> str:
         return (await client.files.create(file=DATASET, purpose="fine-tune")).id
 
 
+@pytest.mark.promise("P15", fault="a proxy loses two answers; the stock client and ours")
 @pytest.mark.parametrize("kind", [HastyOpenAI, HastyTunery])
 async def test_three_posts_of_one_create_make_one_job(
     gateway: Gateway, kind: type[AsyncOpenAI]
@@ -93,6 +94,7 @@ async def test_three_posts_of_one_upload_make_one_file(
         assert again.id != file.id
 
 
+@pytest.mark.promise("P15", fault="50 POSTs with one key at once")
 async def test_fifty_creates_with_one_key_at_once_make_one_job(gateway: Gateway) -> None:
     body = {"model": "base", "training_file": await upload(gateway)}
     headers = {"Idempotency-Key": "one"}
@@ -120,6 +122,7 @@ async def test_a_repeat_finds_its_job_although_a_new_one_would_be_refused(
         assert refused.status_code == 404
 
 
+@pytest.mark.promise("P15", fault="one key with two bodies")
 async def test_a_key_with_another_body_is_refused(gateway: Gateway) -> None:
     file_id = await upload(gateway)
     headers = {"Idempotency-Key": "one"}

@@ -141,6 +141,7 @@ def test_a_short_validation_file_will_do(service: JobService) -> None:
     )
 
 
+@pytest.mark.promise("P9", fault="a job is created while Redis is away")
 def test_without_a_queue_nothing_is_made(service: JobService, queue: FailingQueue) -> None:
     queue.gone = frozenset({"ping"})
     with pytest.raises(QueueUnavailable):
@@ -148,6 +149,7 @@ def test_without_a_queue_nothing_is_made(service: JobService, queue: FailingQueu
     assert no_job(service)
 
 
+@pytest.mark.promise("P1", fault="Redis goes away between the record and the line")
 def test_a_recorded_job_is_confirmed_although_the_queue_went_away(
     service: JobService, queue: FailingQueue
 ) -> None:
@@ -163,6 +165,7 @@ def test_jobs_can_be_read_without_a_queue(service: JobService, queue: FailingQue
     assert service.queue_positions(job) == {}
 
 
+@pytest.mark.promise("P13", fault="cancel twice")
 @pytest.mark.parametrize("gone", [frozenset(), frozenset({"remove"})])
 def test_cancelling_twice_gives_the_cancelled_job_both_times(
     service: JobService, queue: FailingQueue, gone: frozenset[str]
@@ -220,6 +223,7 @@ def test_a_running_job_is_pausing_until_its_worker_says_otherwise(
     assert in_line(queue, [job.id]) == []
 
 
+@pytest.mark.promise("P13", fault="cancel in every state")
 @pytest.mark.parametrize("status", sorted(UNFINISHED))
 def test_a_job_can_be_cancelled_in_every_state(
     service: JobService, jobs: JobRecords, status: JobStatus

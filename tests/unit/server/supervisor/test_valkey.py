@@ -37,6 +37,7 @@ def running(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", "redis.Re
         process.wait()
 
 
+@pytest.mark.promise("P1", fault="the embedded Valkey is killed with 100 jobs in line")
 def test_what_was_confirmed_survives_a_kill(tmp_path: Path) -> None:
     with running(tmp_path) as (process, client):
         queue = RedisQueue(client, lease_s=60)

@@ -87,6 +87,7 @@ def sender_to(receiver: Receiver, database: Database, clock: SetClock) -> Sender
     )
 
 
+@pytest.mark.promise("P2", fault="the process is killed around the transaction of a final state")
 @pytest.mark.parametrize(
     ("point", "ended"),
     [("before the event", False), ("before the commit", False), ("after the commit", True)],

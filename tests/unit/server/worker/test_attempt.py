@@ -92,6 +92,7 @@ async def test_a_failed_job_leaves_nothing_and_the_next_one_runs(
     assert {adapter.job_id for adapter in page.items} == {following.id}
 
 
+@pytest.mark.promise("P13", fault="cancel while the trainer hangs")
 async def test_cancelling_kills_the_trainer(
     bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ async def test_cancelling_kills_the_trainer(
     assert (now.status, now.fine_tuned_model) == (JobStatus.CANCELLED, None)
 
 
+@pytest.mark.promise("P14", fault="the worker is told to stop amid a job")
 async def test_stopping_the_worker_puts_the_job_back_in_line(
     bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ async def test_a_trainer_that_ends_before_it_can_pause_has_ended(
     assert done.fine_tuned_model is not None
 
 
+@pytest.mark.promise("P13", fault="cancel while a job pauses, and when it is paused")
 @pytest.mark.parametrize("status", [JobStatus.PAUSING, JobStatus.PAUSED])
 async def test_a_job_can_be_cancelled_while_it_pauses_and_leaves_nothing(
     bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: JobStatus
@@ -208,6 +211,7 @@ async def test_a_job_can_be_cancelled_while_it_pauses_and_leaves_nothing(
     assert current(bench, job).status is JobStatus.CANCELLED
 
 
+@pytest.mark.promise("P5", fault="another worker holds the lease")
 async def test_a_worker_whose_lease_was_taken_writes_nothing_more(
     bench: Bench,
     job: Job,
@@ -224,6 +228,7 @@ async def test_a_worker_whose_lease_was_taken_writes_nothing_more(
     assert now.status is JobStatus.RUNNING
 
 
+@pytest.mark.promise("P9", fault="FLUSHALL while a job runs")
 async def test_redis_losing_everything_is_not_noticed_by_a_running_job(
     bench: Bench,
     job: Job,
@@ -242,6 +247,7 @@ async def test_redis_losing_everything_is_not_noticed_by_a_running_job(
     assert (done.attempt, done.losses) == (1, 0)
 
 
+@pytest.mark.promise("P13", fault="cancel in line, behind the back of Redis")
 async def test_a_job_that_was_cancelled_in_line_is_not_run(
     bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

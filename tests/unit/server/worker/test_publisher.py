@@ -55,6 +55,7 @@ def test_a_repeat_after_a_crash_changes_nothing(
     assert adapters.get("acme", MODEL) == first
 
 
+@pytest.mark.promise("P2", fault="an attempt is lost after it published")
 def test_what_an_earlier_attempt_published_stands(
     publisher: Publisher, adapters: AdapterRecords, folder: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def add(jobs: JobRecords) -> Callable[..., Job]:
     return add
 
 
+@pytest.mark.promise("P1", fault="FLUSHALL with jobs in line")
 def test_waiting_jobs_that_redis_forgot_are_put_in_line_in_order(
     reconciler: Reconciler, queue: RedisQueue, server: "redis.Redis", add: Callable[..., Job]
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_claimed_job_that_is_not_yet_running_is_left_alone(
     assert in_line(queue, [job.id]) == []
 
 
+@pytest.mark.promise("P9", fault="FLUSHALL, and the reconciler looks before the worker renews")
 def test_a_worker_that_lives_keeps_its_job_when_redis_forgot_everything(
     reconciler: Reconciler,
     queue: RedisQueue,
@@ -123,6 +125,7 @@ def test_another_attempt_is_seen_anew(
     assert jobs.get_any(job.id) == second
 
 
+@pytest.mark.promise("P7", fault="three workers in turn are lost")
 def test_a_job_that_kills_its_workers_is_given_up(
     reconciler: Reconciler, jobs: JobRecords, queue: RedisQueue, add: Callable[..., Job]
 ) -> None:
