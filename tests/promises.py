@@ -100,7 +100,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if not tallies:
+    if "promise" not in config.getoption("markexpr"):
         return
     terminalreporter.section("promises")
     terminalreporter.write(table(tallies))

@@ -83,7 +83,7 @@ class JobQueue(Protocol):
     """Order and leases. Every method may raise QueueUnavailable."""
 
     def ping(self) -> None:
-        """Return when the queue answers."""
+        """Return when the queue answers and takes jobs."""
 
     def enqueue(self, entry: Entry) -> None:
         """Put a job in line; does nothing if it waits or is leased."""

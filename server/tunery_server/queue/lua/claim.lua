@@ -2,6 +2,7 @@
 --       [yielding_job above_order]
 -- Moves the next job that fits under a lease; returns it with its tenant and its lane, or nil.
 -- With a job that would yield: counts it as gone, and takes only what comes before it by priority.
+runs_without_room()
 local token, lease_ms, patience_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[8])
 local free = { bytes = tonumber(ARGV[3]), devices = tonumber(ARGV[4]) }
 local whole = { bytes = tonumber(ARGV[5]), devices = tonumber(ARGV[6]) }

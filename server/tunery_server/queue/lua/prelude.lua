@@ -29,6 +29,10 @@ local IDLE_S = 86400             -- how long what an idle tenant owes is remembe
 local MOST_LANES = 512
 local MOST_WAKES = 64
 
+-- A server without room refuses the first write of a script if it is one that may take room, and lets
+-- a script that has written go on. What has to run even then, or makes room in the end, begins so.
+local function runs_without_room() redis.call('DEL', P .. ':none') end
+
 local function exact(number) return string.format('%.17g', number) end
 
 local function now_ms()

@@ -1,5 +1,6 @@
 -- ARGV: job token lease_ms tenant lane
 -- Prolongs a lease. An owner that Redis forgot is restored; another owner is left alone.
+runs_without_room()
 local job, token, tenant, lane = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local now = now_ms()
 local owner = redis.call('HGET', job_key(job), 'token')

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import openai
 import pytest
+import redis
 from openai import AsyncOpenAI
 
 from tests.rows import NOW, a_job
@@ -237,6 +238,26 @@ async def test_without_redis_jobs_are_refused_and_can_be_read(gateway: Gateway) 
         assert [job.id async for job in client.fine_tuning.jobs.list()] == [job_id]
         assert (await client.fine_tuning.jobs.retrieve(job_id)).status == "queued"
         assert (await client.fine_tuning.jobs.cancel(job_id)).status == "cancelled"
+
+
+@pytest.mark.promise("P10", fault="jobs are created while Redis has no memory left")
+async def test_a_queue_without_room_takes_no_job(gateway: Gateway) -> None:
+    server = redis.Redis.from_url(gateway.settings.redis)
+    async with gateway.http() as http, gateway.openai() as client:
+        file = await client.files.create(file=("a.jsonl", 12 * ROW), purpose="fine-tune")
+        body = {"model": "base", "training_file": file.id}
+        server.config_set("maxmemory", "1")
+        try:
+            refused = await http.post("/v1/fine_tuning/jobs", json=body)
+        finally:
+            server.config_set("maxmemory", "0")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            503,
+            "server_is_overloaded",
+        )
+        assert int(refused.headers["retry-after"]) >= 1
+        assert [job.id async for job in client.fine_tuning.jobs.list()] == []
+        assert (await http.post("/v1/fine_tuning/jobs", json=body)).status_code == 200
 
 
 async def test_priority_decides_the_place_among_the_tenants_own_jobs(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """One attempt from claim to outcome; everything is real but the engine and the trainer."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.servers import alive
 from tests.stand_in_trainer import install
 from tunery_server.files.service import RESULTS
 from tunery_server.jobs.transitions import PAUSE, RESUME, UNFINISHED
+from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.attempt import Bench
@@ -245,6 +247,30 @@ async def test_redis_losing_everything_is_not_noticed_by_a_running_job(
         (bench.folder / job.id / "go").touch()
         done = await reached(bench, job, JobStatus.SUCCEEDED)
     assert (done.attempt, done.losses) == (1, 0)
+
+
+@pytest.mark.promise("P10", fault="Redis has no memory left while a job runs")
+async def test_a_running_job_does_not_mind_a_redis_without_room(
+    bench: Bench,
+    job: Job,
+    server: "redis.Redis",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = f"step(1)\nwhile not (folder / 'go').exists(): time.sleep(0.01)\n{GOOD}"
+    install(tmp_path, monkeypatch, script)
+    brief = replace(bench, queue=RedisQueue(server, lease_s=0.5))
+    async with working(brief):
+        await until(lambda: bool(bench.history.metrics(job.id)))
+        server.config_set("maxmemory", "1")
+        try:
+            await asyncio.sleep(1.5)  # three leases
+            (bench.folder / job.id / "go").touch()
+            done = await reached(bench, job, JobStatus.SUCCEEDED)
+        finally:
+            server.config_set("maxmemory", "0")
+    assert (done.attempt, done.losses) == (1, 0)
+    assert bench.queue.leased() == frozenset()
 
 
 @pytest.mark.promise("P13", fault="cancel in line, behind the back of Redis")

@@ -1,0 +1,71 @@
+"""A queue whose server has no memory left takes no job, and all that it has goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.queues import LONG_S, an_entry, claimed, in_line, until
+from tests.redis_servers import KINDS, RedisServer
+from tunery_server.errors import QueueUnavailable
+from tunery_server.queue.contract import JobQueue, Share
+from tunery_server.queue.redis_queue import RedisQueue
+
+pytestmark = pytest.mark.promise("P10", fault="a queue's server has no memory left")
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(request.param, tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def queue(server: RedisServer) -> JobQueue:
+    return RedisQueue(server.client, lease_s=LONG_S)
+
+
+def test_it_says_so_before_a_job_is_written(server: RedisServer, queue: JobQueue) -> None:
+    queue.ping()
+    before = set(server.client.scan_iter())
+    server.fill()
+    with pytest.raises(QueueUnavailable):
+        queue.ping()
+    with pytest.raises(QueueUnavailable):
+        queue.enqueue(an_entry("late"))
+    assert set(server.client.scan_iter()) == before
+    server.make_room()
+    queue.ping()
+    queue.enqueue(an_entry("late"))
+
+
+def test_running_jobs_keep_their_leases_and_waiting_ones_are_run(
+    server: RedisServer, queue: JobQueue
+) -> None:
+    for number in range(3):
+        queue.enqueue(an_entry(f"job-{number}", created_at=number))
+    running = claimed(queue)
+    server.fill()
+    assert queue.renew(running)
+    queue.set_share("acme", Share(weight=2.0))
+    queue.remove("job-1")
+    queue.finish(running)
+    assert queue.sweep() == frozenset()
+    last = claimed(queue)
+    assert last.job_id == "job-2"
+    queue.finish(last)
+    assert queue.leased() == frozenset()
+    server.make_room()
+    assert in_line(queue, ["job-0", "job-1", "job-2"]) == []
+    queue.enqueue(an_entry("job-1"))
+    assert claimed(queue).job_id == "job-1"
+
+
+def test_a_lease_that_ran_out_is_swept(server: RedisServer, queue: JobQueue) -> None:
+    queue.enqueue(an_entry("lost"))
+    RedisQueue(server.client, lease_s=0.001).claim(wait_s=0)
+    server.fill()
+    until(lambda: queue.sweep() == {"lost"})
+    assert queue.unknown(["lost"]) == {"lost"}
