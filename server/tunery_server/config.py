@@ -92,6 +92,8 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
     )
     """A Redis or Valkey of your own (``redis://``, ``rediss://``, ``unix://``). No prefix."""
+    require_durable_redis: bool = True
+    """Refuse a Redis of your own that has no append-only log, evicts keys, or is older than 6.2."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 

@@ -57,6 +57,7 @@ from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.processes import open_files
+from tunery_server.queue import durability
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.batches import BatchRecords
@@ -131,6 +132,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 def run(settings: Settings) -> None:
     """Serve until SIGTERM, then let running requests finish."""
     configure(settings.log_level, process="gateway")
+    durability.check(settings)
     Database(settings.database).migrate()
     open_files.raise_limit()
     app = create_app(settings)

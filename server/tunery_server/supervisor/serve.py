@@ -17,6 +17,7 @@ from tunery_server.engine.command import detect_device, engine_command, engine_e
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.errors import ConfigError, EngineUnavailable
 from tunery_server.processes import child
+from tunery_server.queue import durability
 from tunery_server.supervisor import banner
 from tunery_server.supervisor.home import prepare, prepare_engine
 from tunery_server.supervisor.service import Service, Spec
@@ -40,6 +41,7 @@ def run(settings: Settings, engine_arguments: Sequence[str]) -> None:
     for path in (settings.valkey_socket, settings.engine_socket):
         check_socket_path(path)
     _check_port(settings)
+    durability.check(settings)
     Destinations.of(settings.webhook_hosts)  # the gateway would stumble over it again and again
     fresh = prepare(settings)
     lock = hold_alone(settings.home / "valkey")

@@ -18,6 +18,7 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.queue import durability
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.batches import BatchRecords
@@ -41,6 +42,7 @@ _LOAD_TIMEOUT_S = 300.0
 def run(settings: Settings) -> None:
     """Work until SIGTERM."""
     configure(settings.log_level, process="worker")
+    durability.check(settings)
     database = Database(settings.database)
     database.migrate()
     asyncio.run(_run(settings, database))
