@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from tunery_server.config import Settings
 from tunery_server.gateway.app import http_options
@@ -15,9 +15,9 @@ _START_S = 30.0
 
 
 @contextlib.contextmanager
-def serving(app: ASGIApp, settings: Settings) -> Iterator[str]:
+def serving(app: FastAPI, settings: Settings) -> Iterator[str]:
     """Base URL of the running app, which has ended afterwards."""
-    server = uvicorn.Server(uvicorn.Config(app, port=settings.port, **http_options(settings)))
+    server = uvicorn.Server(uvicorn.Config(app, port=settings.port, **http_options(settings, app)))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

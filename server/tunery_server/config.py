@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     """Requests that may wait for one of those places before the next is refused."""
     max_batch_concurrency: int = Field(default=8, ge=1)
     """Lines of batches inside the engine at once; they take what other requests leave free."""
+    max_event_streams: int = Field(default=1024, ge=1)
+    """Streams of fine-tuning events that one gateway keeps open, over all tenants."""
+    max_event_streams_per_tenant: int = Field(default=128, ge=1)
+    """The same for each tenant."""
     request_timeout_s: float = Field(default=600.0, gt=0)
     """Longest that one inference request may take."""
     drain_timeout_s: float = Field(default=30.0, gt=0)

@@ -21,6 +21,7 @@
     │   ├── RateLimited
     │   ├── EngineUnavailable
     │   ├── QueueUnavailable
+    │   ├── ServerStopping
     │   └── StorageFull
     ├── EngineRefused          the engine answered with an error of its own
     └── LeaseLost              this worker may no longer write to the job
@@ -151,6 +152,12 @@ class QueueUnavailable(TryAgainLater):
     """Redis does not answer."""
 
     code = "server_is_overloaded"
+
+
+class ServerStopping(TryAgainLater):
+    """This gateway ends; another one, or the next, answers."""
+
+    code = "server_restarting"
 
 
 class StorageFull(TryAgainLater):

@@ -52,10 +52,12 @@ from tunery_server.gateway.routes import (
     uploads,
     webhooks,
 )
+from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.jobs.watchers import Watchers
 from tunery_server.processes import open_files
 from tunery_server.queue import durability
 from tunery_server.queue.redis_queue import RedisQueue
@@ -108,6 +110,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
         async with _background(settings, database, services):
             yield
+        services.feed.close()
         watching.cancel()
         await vllm.close()
         database.close()
@@ -137,7 +140,7 @@ def run(settings: Settings) -> None:
     open_files.raise_limit()
     app = create_app(settings)
     gc.freeze()  # what there is by now stays: no answer waits while it is looked through for cycles
-    uvicorn.run(app, host=settings.host, port=settings.port, **http_options(settings))
+    uvicorn.run(app, host=settings.host, port=settings.port, **http_options(settings, app))
 
 
 def _add_edge(app: FastAPI, settings: Settings) -> None:
@@ -153,13 +156,15 @@ def _add_edge(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Observed)
 
 
-def http_options(settings: Settings) -> dict[str, Any]:
+def http_options(settings: Settings, app: FastAPI) -> dict[str, Any]:
     """How uvicorn speaks HTTP: with our limits, and no header believed but from our proxies."""
+    services: Services = app.state.services
     return {
         "http": functools.partial(
             Connection,
             header_timeout_s=settings.header_timeout_s,
             stall_timeout_s=settings.stall_timeout_s,
+            on_shutdown=services.feed.close,
         ),
         "ws": "none",
         "h11_max_incomplete_event_size": 2 * MAX_HEADER_BYTES,
@@ -190,6 +195,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=catalogue,
+        feed=Feed(JobHistory(database)),
         batches=BatchService(
             batches=BatchRecords(database), files=FileRecords(database), clock=time.time
         ),
@@ -200,6 +206,9 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         ),
         relay=_relay(settings, engine, registry, residency),
         uploads=_upload_service(settings, database, file_service),
+        watchers=Watchers(
+            limit=settings.max_event_streams, per_tenant=settings.max_event_streams_per_tenant
+        ),
         webhooks=_webhooks(settings, database),
     )
 

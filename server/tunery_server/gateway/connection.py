@@ -7,6 +7,7 @@ cut off. Whatever is refused here is refused in the shape of every other error.
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -35,9 +36,15 @@ class Connection(H11Protocol):
     """uvicorn's protocol with deadlines for a header and for taking an answer."""
 
     def __init__(
-        self, *args: Any, header_timeout_s: float, stall_timeout_s: float, **kwargs: Any
+        self,
+        *args: Any,
+        header_timeout_s: float,
+        stall_timeout_s: float,
+        on_shutdown: Callable[[], None],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._on_shutdown = on_shutdown
         self._header_timeout_s = header_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._header_bytes = 0
@@ -58,6 +65,11 @@ class Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """What uvicorn calls when the server ends; an answer without an end gets one."""
+        self._on_shutdown()
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE_BYTES):

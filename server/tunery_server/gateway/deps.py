@@ -15,7 +15,9 @@ from tunery_server.files.uploads import UploadService
 from tunery_server.gateway.auth import Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.wire import Wire, wire_of
+from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
+from tunery_server.jobs.watchers import Watchers
 from tunery_server.records.idempotency import Sending
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.permissions import Permissions
@@ -35,12 +37,14 @@ class Services:
     catalogue: Catalogue
     engine: Engine
     failed_attempts: FailedAttempts
+    feed: Feed
     files: FileService
     jobs: JobService
     permissions: Permissions
     relay: Relay
     residency: Residency
     uploads: UploadService
+    watchers: Watchers
     webhooks: WebhookService
 
 

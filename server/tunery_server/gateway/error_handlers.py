@@ -28,6 +28,7 @@ from tunery_server.errors import (
     QuotaExceeded,
     RateLimited,
     RequestTimeout,
+    ServerStopping,
     StorageFull,
     TooLarge,
     TryAgainLater,
@@ -57,6 +58,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Every error that a client can see, and its status."""

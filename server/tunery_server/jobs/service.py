@@ -13,7 +13,7 @@ from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.transitions import FINAL, PAUSE, RESUME, before
 from tunery_server.queue.contract import JobQueue
 from tunery_server.records.idempotency import Sending, Submission
-from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_history import JobHistory, Note
 from tunery_server.records.jobs import NO_FILTER, JobRecords
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
 from tunery_server.records.tenants import TenantPolicies
@@ -97,17 +97,17 @@ class JobService:
         A running trainer is stopped by its worker, which sees the state change at its next look.
         Raises InvalidRequest when the job has already succeeded or failed.
         """
-        job = self.get(tenant_id, job_id)
+        job, now = self.get(tenant_id, job_id), self._clock()
         cancelled = self._jobs.change(
             job.id,
             allowed=before(JobStatus.CANCELLED),
+            note=Note(id=new_id("ftevent-"), created_at=now, message="The job was cancelled"),
             status=JobStatus.CANCELLED,
-            finished_at=self._clock(),
+            finished_at=now,
             estimated_finish=None,
         )
         if cancelled is None:
             return self._unmoved(tenant_id, job_id, "job_not_cancellable", JobStatus.CANCELLED)
-        self._note(job.id, "The job was cancelled")
         with contextlib.suppress(QueueUnavailable):
             self._queue.remove(job.id)
         return cancelled
@@ -155,6 +155,21 @@ class JobService:
         """What happened, newest first."""
         job = self.get(tenant_id, job_id)
         return self._history.events(job.id, after=after, limit=limit)
+
+    def sequence(self, tenant_id: str, job_id: str, event_id: str | None) -> int:
+        """How many events of a job come up to this one; 0 without one.
+
+        Raises NotFound for the job, and InvalidRequest naming an id that is no event of it.
+        """
+        job = self.get(tenant_id, job_id)
+        if event_id is None:
+            return 0
+        sequence = self._history.sequence(job.id, event_id)
+        if sequence is None:
+            raise InvalidRequest(
+                f"Last-Event-ID: {event_id!r} is not an event of this job.", param="Last-Event-ID"
+            )
+        return sequence
 
     def checkpoints(
         self, tenant_id: str, job_id: str, *, after: str | None, limit: int

@@ -10,6 +10,7 @@ from sqlalchemy import Exists, RowMapping, case, exists, func, insert, null, sel
 
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by, unchecked
+from tunery_server.records.job_history import Note, append
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.quota import require_turn
 from tunery_server.records.rows import EventType, Job, JobStatus, Page
@@ -123,12 +124,14 @@ class JobRecords:
         *,
         allowed: Collection[JobStatus],
         in_attempt: int | None = None,
+        note: Note | None = None,
         **values: Any,
     ) -> Job | None:
         """Set ``values`` if the job is in an ``allowed`` state and, when given, in that attempt.
 
         Returns the job as it is now, or None when the condition did not hold and nothing changed.
-        A final state is written together with the event that tells of it.
+        A final state is written together with the event that tells of it. With ``note`` the job's
+        history tells of the change from the same moment on.
         """
         condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
         if in_attempt is not None:
@@ -142,6 +145,8 @@ class JobRecords:
             if "status" in values and job.status in _ENDS:
                 ended_at = job.finished_at or job.created_at
                 add_event(connection, job.tenant_id, _ENDS[job.status], job.id, ended_at)
+            if note is not None:
+                append(connection, job_id, note)
         return job
 
     def move(

@@ -14,7 +14,7 @@ from tunery_server.ids import new_id
 from tunery_server.jobs.line import Line, again, back_off_s
 from tunery_server.jobs.transitions import RELEASE
 from tunery_server.queue.contract import JobQueue
-from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_history import JobHistory, Note
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import HELD, Job, JobStatus
 from tunery_server.telemetry.logging import get_logger
@@ -89,33 +89,32 @@ class Reconciler:
             return
         log.warning("worker lost", job_id=job.id, attempt=job.attempt)
         if released.status is JobStatus.PAUSED:
-            self._note(job, "The worker was lost; the job is paused at its last checkpoint", "warn")
+            self._note(job, "The worker was lost; the job is paused at its last checkpoint")
             return
-        self._note(job, "The worker was lost; the job goes on from its last checkpoint", "warn")
+        self._note(job, "The worker was lost; the job goes on from its last checkpoint")
         self._line.put(released)
 
     def _give_up(self, job: Job, losses: int) -> None:
         message = f"The worker was lost {losses} times while it ran this job."
         error = {"code": "worker_crashed", "message": message, "param": None}
         now = self._clock()
-        failed = self._jobs.change(
+        self._jobs.change(
             job.id,
             allowed={JobStatus.RUNNING},
             in_attempt=job.attempt,
+            note=Note(id=new_id("ftevent-"), created_at=now, message=message, level="error"),
             status=JobStatus.FAILED,
             finished_at=now,
             losses=losses,
             estimated_finish=None,
             error=error,
         )
-        if failed is not None:
-            self._note(job, message, "error")
 
-    def _note(self, job: Job, message: str, level: str) -> None:
+    def _note(self, job: Job, message: str) -> None:
         self._history.add_event(
             job.id,
             event_id=new_id("ftevent-"),
             created_at=self._clock(),
             message=message,
-            level=level,
+            level="warn",
         )

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
@@ -10,6 +10,7 @@ from tunery_server.errors import InvalidRequest
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import JOBS, Principal
 from tunery_server.gateway.deps import After, Sent, Used, scoped
+from tunery_server.gateway.job_stream import job_stream
 from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.job_objects import (
     Checkpoint,
@@ -20,12 +21,15 @@ from tunery_server.gateway.protocol.job_objects import (
     JobList,
 )
 from tunery_server.gateway.protocol.jobs import CreateJob
+from tunery_server.gateway.sse import event_stream
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
 Caller = Annotated[Principal, Depends(scoped(JOBS))]
 Body = Annotated[CreateJob, Depends(json_body(CreateJob))]
 Limit = Annotated[int, Query(ge=0, le=100)]
+
+LastEventId = Annotated[str | None, Header(max_length=128)]
 
 _MAX_FILTERS = 16
 
@@ -75,14 +79,30 @@ def resume(job_id: str, caller: Caller, used: Used) -> FineTuningJob:
     return FineTuningJob.of(job, used.jobs.queue_positions(job).get(job.id))
 
 
-@router.get("/{job_id}/events")
-def events(
-    job_id: str, caller: Caller, used: Used, after: After = None, limit: Limit = 20
-) -> EventList:
-    """What happened to a job, newest first."""
-    return EventList.of(
-        used.jobs.events(caller.tenant_id, job_id, after=after, limit=limit), Event.of
+@router.get(
+    "/{job_id}/events",
+    response_model=EventList,
+    responses=openapi.answer_or_events(EventList),
+)
+async def events(
+    request: Request,
+    job_id: str,
+    caller: Caller,
+    used: Used,
+    after: After = None,
+    limit: Limit = 20,
+    stream: bool = False,
+    last_event_id: LastEventId = None,
+) -> EventList | Response:
+    """What happened to a job, newest first; with ``stream`` oldest first, until the job ends."""
+    if stream:
+        _refuse_paging(request.query_params)
+        source = job_stream(request, used, caller.tenant_id, job_id, last_event_id)
+        return await event_stream(request, source)
+    page = await run_in_threadpool(
+        used.jobs.events, caller.tenant_id, job_id, after=after, limit=limit
     )
+    return EventList.of(page, Event.of)
 
 
 @router.get("/{job_id}/checkpoints")
@@ -92,6 +112,15 @@ def checkpoints(
     """A job's checkpoints, newest first."""
     page = used.jobs.checkpoints(caller.tenant_id, job_id, after=after, limit=limit)
     return CheckpointList.of(page, Checkpoint.of)
+
+
+def _refuse_paging(query: QueryParams) -> None:
+    for name in ("after", "limit"):
+        if name in query:
+            raise InvalidRequest(
+                f"{name}: pages a list; a stream goes on after the header Last-Event-ID.",
+                param=name,
+            )
 
 
 def _metadata_filter(query: QueryParams) -> dict[str, str] | None:

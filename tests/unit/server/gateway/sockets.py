@@ -115,7 +115,7 @@ class Edge:
 async def listening(gateway: Gateway) -> AsyncIterator[Edge]:
     """``gateway`` on a free port, with the protocol and the limits of production."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    options = {**http_options(gateway.settings), "timeout_graceful_shutdown": 1}
+    options = {**http_options(gateway.settings, gateway.app), "timeout_graceful_shutdown": 1}
     server = uvicorn.Server(uvicorn.Config(gateway.app, lifespan="off", **options))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
