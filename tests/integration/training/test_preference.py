@@ -1,17 +1,13 @@
 """Preference pairs: the loss and metrics of TRL's DPOTrainer, and a reference that never moves."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
-from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import SequentialSampler
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from tests.integration.training.rows import (
@@ -23,6 +19,7 @@ from tests.integration.training.rows import (
     weights_of,
     write_rows,
 )
+from tests.integration.training.trl_runs import InOrder, batches, history
 from tunery_adapters.reports import (
     AnyReport,
     Checkpoint,
@@ -35,9 +32,8 @@ from tunery_adapters.reports import (
 )
 from tunery_adapters.spec import LoraSpec, TrainingSpec
 from tunery_adapters.training import model as models
-from tunery_adapters.training.batches import Schedule
 from tunery_adapters.training.data import load
-from tunery_adapters.training.examples import Example, Pair
+from tunery_adapters.training.examples import Example, Item
 
 pytestmark = pytest.mark.training
 
@@ -58,74 +54,23 @@ def dpo_spec(folder: Path, model: Path, **changes: Any) -> TrainingSpec:
     return make_spec(folder, model, **{**given, **changes})
 
 
-def pairs_of(file: str, tokenizer: PreTrainedTokenizerBase) -> list[Pair]:
-    dataset = load(Path(file), tokenizer, max_length=256, split="training", format="preference")
-    return [item for item in dataset.examples if isinstance(item, Pair)]
+class Trainer(InOrder, DPOTrainer):
+    """TRL's, which takes tokens as they are."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+
+def columns(item: Item) -> dict[str, list[int]]:
+    """The prompt's token ids, and those of both answers."""
+    (prompt, chosen), (same, rejected) = map(parts, item.sequences)
+    assert prompt == same
+    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
 
 
 def parts(example: Example) -> tuple[list[int], list[int]]:
     first = example.supervised.index(True)
     return list(example.ids[:first]), list(example.ids[first:])
-
-
-class InOrder(DPOTrainer):
-    """Takes tokens as they come: our schedule has put them in order."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
-
-    def _get_train_sampler(self, dataset: Dataset | None = None) -> SequentialSampler:
-        return SequentialSampler(self.train_dataset)
-
-
-def in_order(spec: TrainingSpec, tokenizer: PreTrainedTokenizerBase, steps: int) -> Dataset:
-    pairs = pairs_of(spec.training_file, tokenizer)
-    schedule = Schedule(len(pairs), spec.batch_size, spec.n_epochs, spec.seed)
-
-    def rows() -> Iterator[dict[str, list[int]]]:
-        for step in range(steps):
-            for index in schedule.batch(step):
-                prompt, chosen = parts(pairs[index].chosen)
-                same, rejected = parts(pairs[index].rejected)
-                assert prompt == same
-                yield {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
-
-    return Dataset.from_list(list(rows()))
-
-
-def trl_history(
-    spec: TrainingSpec, tokenizer: PreTrainedTokenizerBase, rates: Sequence[float], folder: Path
-) -> list[dict[str, float]]:
-    torch.manual_seed(spec.seed)
-    base = AutoModelForCausalLM.from_pretrained(spec.base_model_path, dtype=torch.float32)
-    lora = LoraConfig("CAUSAL_LM", r=spec.lora.rank, lora_alpha=32, target_modules="all-linear")
-    model = get_peft_model(base, lora)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, weight_decay=0.0)
-    trainer = InOrder(
-        model=model,
-        processing_class=tokenizer,
-        train_dataset=in_order(spec, tokenizer, len(rates)),
-        optimizers=(optimizer, LambdaLR(optimizer, lambda step: (*rates, 0.0)[step])),
-        args=DPOConfig(
-            output_dir=str(folder),
-            per_device_train_batch_size=spec.batch_size,
-            max_steps=len(rates),
-            max_grad_norm=1.0,
-            max_length=None,
-            beta=BETA,
-            precompute_ref_log_probs=False,
-            gradient_checkpointing=False,
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
-            bf16=False,
-            seed=spec.seed,
-        ),
-    )
-    trainer.train()
-    return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
 def steps_of(said: Sequence[AnyReport]) -> list[Step]:
@@ -138,13 +83,23 @@ def test_losses_and_rewards_are_those_of_trl(
     spec = dpo_spec(tmp_path, tiny_model, n_epochs=4, batch_size=5)
     steps = steps_of(run_job(spec, precision=EXACT))
     rates = [step.learning_rate for step in steps]
-    history = trl_history(spec, tokenizer, rates, tmp_path / "trl")
+    dataset = batches(spec, tokenizer, len(rates), columns)
+    logged = history(
+        Trainer,
+        DPOConfig,
+        spec,
+        tokenizer,
+        dataset,
+        rates,
+        beta=BETA,
+        precompute_ref_log_probs=False,
+    )
     for name, ours in {
         "loss": [step.train_loss for step in steps],
         "rewards/accuracies": [step.train_accuracy for step in steps],
         "rewards/margins": [step.train_reward_margin for step in steps],
     }.items():
-        assert ours == pytest.approx([entry[name] for entry in history], abs=3e-4), name
+        assert ours == pytest.approx([entry[name] for entry in logged], abs=3e-4), name
     assert steps[0].train_loss == pytest.approx(0.6931, abs=1e-3)
     assert steps[-1].train_loss < 0.4, "nothing was learnt, so nothing was compared"
 

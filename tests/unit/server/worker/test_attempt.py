@@ -1,6 +1,7 @@
 """One attempt from claim to outcome; everything is real but the engine and the trainer."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,18 @@ from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.attempt import Bench
 from tunery_server.worker.trainer import Trainer
 
-from .working import GOOD, HANGS, STOPS, current, messages, reached, trainer_pid, until, working
+from .working import (
+    GOOD,
+    HANGS,
+    STOPS,
+    add_job,
+    current,
+    messages,
+    reached,
+    trainer_pid,
+    until,
+    working,
+)
 
 
 async def test_a_job_ends_with_an_adapter_that_is_loaded(
@@ -92,6 +104,34 @@ async def test_a_failed_job_leaves_nothing_and_the_next_one_runs(
     page = adapters.list("acme")
     assert page is not None
     assert {adapter.job_id for adapter in page.items} == {following.id}
+
+
+async def test_a_trainer_is_told_the_method_and_what_it_goes_on_from(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, GOOD)
+    first = add_job(bench)
+    async with working(bench):
+        parent = (await reached(bench, first, JobStatus.SUCCEEDED)).fine_tuned_model
+        numbers = {**first.hyperparameters, "beta": 0.25}
+        training = {"eval_every": 5, "early_stopping": None, "keep": "best"}
+        job = add_job(bench, parent=parent, hyperparameters=numbers, training=training)
+        await reached(bench, job, JobStatus.SUCCEEDED)
+    spec = json.loads((bench.folder / job.id / "spec.json").read_text())
+    assert spec["initial_adapter"] == str(bench.publisher.parent(job))
+    assert (spec["beta"], spec["evaluation"]) == (0.25, training)
+    assert json.loads((bench.folder / first.id / "spec.json").read_text())["beta"] is None
+
+
+async def test_a_job_whose_parent_was_deleted_fails_and_says_so(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, GOOD)
+    job = add_job(bench, parent="ft:base:tunery::gone")
+    async with working(bench):
+        failed = await reached(bench, job, JobStatus.FAILED)
+    assert failed.error is not None
+    assert (failed.error["code"], failed.error["param"]) == ("model_not_found", "model")
 
 
 @pytest.mark.promise("P13", fault="cancel while the trainer hangs")

@@ -88,6 +88,52 @@ def test_an_adapter_that_cannot_be_served_fails_the_job(
     assert adapters.get("acme", MODEL) is None
 
 
+def test_a_child_says_whose_it_is(publisher: Publisher, store: AdapterStore, folder: Path) -> None:
+    parent = publish(publisher, folder)
+    child = publish(publisher, folder, job=a_job(parent=parent.model))
+    assert (parent.parent, child.parent) == (None, parent.model)
+    assert store.manifest(child.adapter_id, 1).parent == parent.model
+
+
+def test_the_parents_folder_is_found_whole(
+    publisher: Publisher, store: AdapterStore, folder: Path
+) -> None:
+    parent = publish(publisher, folder)
+    found = publisher.parent(a_job(parent=parent.model))
+    assert found == store.path(parent.adapter_id, 1)
+    assert publisher.parent(a_job()) is None
+
+
+@pytest.mark.parametrize(
+    ("fate", "code"), [("deleted", "model_not_found"), ("damaged", "invalid_adapter")]
+)
+def test_a_parent_that_is_gone_or_damaged_fails_the_job(
+    publisher: Publisher,
+    adapters: AdapterRecords,
+    store: AdapterStore,
+    folder: Path,
+    fate: str,
+    code: str,
+) -> None:
+    parent = publish(publisher, folder)
+    if fate == "deleted":
+        adapters.retire("acme", parent.model)
+    else:
+        weights = store.path(parent.adapter_id, 1) / "adapter_model.safetensors"
+        weights.chmod(0o600)
+        weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(TrainerFailed) as raised:
+        publisher.parent(a_job(parent=parent.model))
+    assert (raised.value.code, raised.value.param) == (code, "model")
+    assert parent.model in raised.value.message
+
+
+def test_another_tenants_adapter_is_no_parent(publisher: Publisher, folder: Path) -> None:
+    parent = publish(publisher, folder)
+    with pytest.raises(TrainerFailed, match="was deleted"):
+        publisher.parent(a_job(tenant_id="rival", parent=parent.model))
+
+
 async def test_an_adapter_is_loaded_from_where_it_was_published(
     publisher: Publisher, engine: ScriptedEngine, store: AdapterStore, folder: Path
 ) -> None:
