@@ -16,7 +16,7 @@ _LORA_FACTOR = 10
 _REFERENCE_WIDTH = 2000
 _EXPONENT = 0.781
 _EXPONENT_QWEN = 0.0775
-_PREFERENCE_FACTOR = 0.1
+PREFERENCE_FACTOR = 0.1
 """Preferences are learnt at lower rates than text; see docs/fine-tuning.md for the measurement."""
 _WARM_UP = 0.05
 """Share of the steps over which the rate rises to its peak."""
@@ -37,7 +37,7 @@ def peak_learning_rate(
     text = config.get_text_config()
     exponent = _EXPONENT_QWEN if text.model_type.startswith("qwen") else _EXPONENT
     width = (_REFERENCE_WIDTH / text.hidden_size) ** exponent
-    factor = _PREFERENCE_FACTOR if preferences else 1.0
+    factor = PREFERENCE_FACTOR if preferences else 1.0
     return float(_BASE_RATE * _LORA_FACTOR * width * multiplier * factor)
 
 

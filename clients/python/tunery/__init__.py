@@ -29,12 +29,13 @@ if TYPE_CHECKING:
         StreamInterrupted,
         TuneryError,
     )
-    from ._fine_tune import LoraOptions, Recipe
+    from ._fine_tune import EarlyStoppingOptions, LoraOptions, Recipe
     from ._follow import JobUpdate
 
 __all__ = [
     "Adapter",
     "AsyncTunery",
+    "EarlyStoppingOptions",
     "FineTuneCancelled",
     "FineTuneError",
     "FineTuneFailed",
@@ -51,6 +52,7 @@ __all__ = [
 _HOME = {
     "Adapter": "_adapters",
     "AsyncTunery": "_client",
+    "EarlyStoppingOptions": "_fine_tune",
     "JobUpdate": "_follow",
     "LoraOptions": "_fine_tune",
     "Recipe": "_fine_tune",

@@ -26,42 +26,67 @@ class LoraOptions(TypedDict, total=False):
     """``nf4`` trains over a base held in 4 bits (QLoRA)."""
 
 
+class EarlyStoppingOptions(TypedDict, total=False):
+    """When to end before the last step; what is left out is the server's to choose."""
+
+    patience: int
+    """Evaluations in a row that may pass without an improvement."""
+    min_delta: float
+    """An improvement lowers the best validation loss so far by more than this."""
+
+
 class Recipe(TypedDict, total=False):
     """How to train; what is left out is ``"auto"``, or the server's to choose."""
 
     suffix: str | None
+    method: Literal["supervised", "dpo"]
+    """``dpo`` learns from pairs of answers, of which one is preferred."""
+    beta: float | Literal["auto"]
+    """For ``dpo``: how strongly the model is tied to what it was."""
     n_epochs: int | Literal["auto"]
     batch_size: int | Literal["auto"]
     learning_rate_multiplier: float | Literal["auto"]
     seed: int | None
     lora: LoraOptions | None
+    eval_every: int | None
+    """Steps between looks at the validation file; it is looked at after each epoch anyway."""
+    early_stopping: EarlyStoppingOptions | None
+    keep: Literal["best", "last"] | None
+    """``best``: the adapter of the lowest validation loss, not that of the last step."""
 
 
 def job_body(
     *,
     suffix: str | None = None,
+    method: Literal["supervised", "dpo"] = "supervised",
+    beta: float | Literal["auto"] = "auto",
     n_epochs: int | Literal["auto"] = "auto",
     batch_size: int | Literal["auto"] = "auto",
     learning_rate_multiplier: float | Literal["auto"] = "auto",
     seed: int | None = None,
     lora: LoraOptions | None = None,
+    eval_every: int | None = None,
+    early_stopping: EarlyStoppingOptions | None = None,
+    keep: Literal["best", "last"] | None = None,
 ) -> dict[str, Any]:
     """Arguments of ``fine_tuning.jobs.create`` for a recipe, all but its model and files."""
-    hyperparameters = {
+    hyperparameters: dict[str, Any] = {
         "n_epochs": n_epochs,
         "batch_size": batch_size,
         "learning_rate_multiplier": learning_rate_multiplier,
     }
-    body: dict[str, Any] = {
-        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
+    if method == "dpo" or beta != "auto":
+        hyperparameters["beta"] = beta
+    training = _given(eval_every=eval_every, early_stopping=early_stopping, keep=keep)
+    ours = _given(lora=lora, training=training or None)
+    return {
+        "method": {"type": method, method: {"hyperparameters": hyperparameters}},
+        **_given(suffix=suffix, seed=seed, extra_body=ours or None),
     }
-    if suffix is not None:
-        body["suffix"] = suffix
-    if seed is not None:
-        body["seed"] = seed
-    if lora is not None:
-        body["extra_body"] = {"lora": lora}
-    return body
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def source(file: FilePath) -> Path | str:

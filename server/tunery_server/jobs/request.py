@@ -6,7 +6,6 @@ from typing import Any
 from tunery_adapters.spec import EvaluationSpec, LoraSpec
 from tunery_server.records.rows import JobMethod
 
-Auto = str
 MIN_EXAMPLES = 10
 """OpenAI's lower bound on a training file."""
 

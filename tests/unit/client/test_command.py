@@ -115,6 +115,37 @@ def test_a_job_is_created_from_options(reachable: ScriptedServer, train_file: Pa
     assert (body["model"], body["suffix"], body["seed"]) == (BASE, "s", 3)
 
 
+def test_a_job_on_pairs_goes_on_from_an_adapter_and_keeps_the_best(
+    reachable: ScriptedServer, train_file: Path
+) -> None:
+    tunery(
+        "jobs", "create", str(train_file), "--method", "dpo", "--beta", "0.2", "--from", TUNED,
+        "--validation", "file-v", "--eval-every", "10", "--early-stopping", "2",
+        "--min-delta", "0.01", "--keep", "best",
+    )  # fmt: skip
+    body = reachable.asked("POST", JOBS)[0].json
+    assert (body["model"], body["validation_file"]) == (TUNED, "file-v")
+    assert body["method"]["type"] == "dpo"
+    assert body["method"]["dpo"]["hyperparameters"]["beta"] == 0.2
+    assert body["training"] == {
+        "eval_every": 10, "early_stopping": {"patience": 2, "min_delta": 0.01}, "keep": "best",
+    }  # fmt: skip
+    assert "lora" not in body
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--method", "ppo"), ("--beta", "much"), ("--keep", "first"), ("--eval-every", "0")],
+)
+def test_a_wrong_way_to_train_is_a_usage_error(
+    reachable: ScriptedServer, wrong: tuple[str, str]
+) -> None:
+    result = tunery("jobs", "create", "file-1", *wrong)
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
+    assert reachable.calls == []
+
+
 def test_a_hyperparameter_that_is_no_number_is_a_usage_error(reachable: ScriptedServer) -> None:
     result = tunery("jobs", "create", "file-1", "--n-epochs", "many")
     assert result.exit_code == 2

@@ -78,6 +78,32 @@ def test_ids_are_used_as_they_are_and_the_recipe_is_sent(
     assert body["lora"] == {"rank": 8, "quantization": "nf4"}
 
 
+def test_preferences_and_selection_are_sent(fine_tune: FineTune, server: ScriptedServer) -> None:
+    fine_tune(
+        "file-a",
+        model=TUNED,
+        method="dpo",
+        beta=0.2,
+        eval_every=5,
+        early_stopping={"patience": 2},
+        keep="best",
+    )
+    body = server.asked("POST", JOBS)[0].json
+    assert body["model"] == TUNED
+    assert body["method"] == {
+        "type": "dpo",
+        "dpo": {
+            "hyperparameters": {
+                "n_epochs": "auto",
+                "batch_size": "auto",
+                "learning_rate_multiplier": "auto",
+                "beta": 0.2,
+            }
+        },
+    }
+    assert body["training"] == {"eval_every": 5, "early_stopping": {"patience": 2}, "keep": "best"}
+
+
 def test_every_event_is_reported_once_and_in_order(
     fine_tune: FineTune, server: ScriptedServer
 ) -> None:

@@ -1,11 +1,11 @@
 """``tunery jobs``."""
 
 import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._job_options import with_job_options
 from ._output import (
     document,
     print_fields,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tunery import JobUpdate, Tunery
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
-Number = TypeVar("Number", int, float)
 
 _DETACHED = 130
 
@@ -33,52 +32,17 @@ app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
 
 @app.command("create")
 @with_session
+@with_job_options
 def create(
     session: Session,
     file: Annotated[str, typer.Argument(help="A JSONL file, or the id of an uploaded one.")],
     *,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Default: the base.")] = None,
-    validation: Annotated[str | None, typer.Option(help="A file to measure the loss on.")] = None,
-    suffix: Annotated[str | None, typer.Option(help="A part of the new model's name.")] = None,
-    n_epochs: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
-    batch_size: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
-    learning_rate_multiplier: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
-    rank: Annotated[int | None, typer.Option(min=1, help="Rank of the adapter.")] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="Scale of the adapter, over its rank.")
-    ] = None,
-    dropout: Annotated[float | None, typer.Option(min=0, max=1)] = None,
-    target_modules: Annotated[
-        str | None, typer.Option(help="all-linear, or names with commas: q_proj,v_proj.")
-    ] = None,
-    quantization: Annotated[str | None, typer.Option(help="nf4 for QLoRA, or none.")] = None,
-    qlora: Annotated[bool, typer.Option("--qlora", help="Same as --quantization nf4.")] = False,
+    wish: dict[str, Any],
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it to its end.")] = False,
 ) -> None:
     """Upload FILE if it is one here, and queue a fine-tuning job."""
-    lora = {
-        "rank": rank,
-        "alpha": alpha,
-        "dropout": dropout,
-        "target_modules": _modules(target_modules),
-        "quantization": "nf4" if qlora else quantization,
-    }
-    given: Any = {key: value for key, value in lora.items() if value is not None}
     client = session.client()
-    job = client.submit(
-        file,
-        model=model,
-        validation_file=validation,
-        suffix=suffix,
-        n_epochs=_number("--n-epochs", n_epochs, int),
-        batch_size=_number("--batch-size", batch_size, int),
-        learning_rate_multiplier=_number(
-            "--learning-rate-multiplier", learning_rate_multiplier, float
-        ),
-        seed=seed,
-        lora=given or None,
-    )
+    job = client.submit(file, **wish)
     if watch:
         _watch(session, client, job.id)
     elif session.json:
@@ -219,22 +183,3 @@ def _print_job(session: Session, job: "FineTuningJob") -> None:
             ("result files", job.result_files or None),
         ]
     )
-
-
-def _modules(text: str | None) -> Literal["all-linear"] | list[str] | None:
-    if text is None:
-        return None
-    if text == "all-linear":
-        return "all-linear"
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _number(option: str, text: str, kind: Callable[[str], Number]) -> Number | Literal["auto"]:
-    if text == "auto":
-        return "auto"
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is neither a number nor auto", param_hint=option
-        ) from error
