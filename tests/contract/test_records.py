@@ -139,6 +139,22 @@ class TestJobs:
         assert jobs.change("ftjob-none", allowed=set(JobStatus), seed=1) is None
         assert jobs.get_any(job.id) == job
 
+    @pytest.mark.promise("P28", fault="a clock is set back amid a job")
+    @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+    def test_no_duration_is_negative(self, jobs: JobRecords, jump_s: float) -> None:
+        job, now = a_job(), NOW + jump_s
+        jobs.add(job)
+        running = jobs.change(
+            job.id, allowed=set(JobStatus), status=JobStatus.RUNNING, started_at=now
+        )
+        done = jobs.change(
+            job.id, allowed=set(JobStatus), status=JobStatus.SUCCEEDED, finished_at=NOW + 1
+        )
+        assert running is not None
+        assert done is not None
+        assert running.started_at == max(now, NOW)
+        assert done.finished_at == max(now, NOW + 1)
+
     @pytest.mark.promise("P5", fault="an older attempt writes to the record")
     def test_a_change_of_an_older_attempt_is_refused(self, jobs: JobRecords) -> None:
         job = a_job(status=JobStatus.RUNNING, attempt=2)

@@ -9,8 +9,11 @@ from tunery_server.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 INTERVAL_S = 60.0
-MARGIN_S = 3600.0
-"""What was written to since then may belong to a request that is still running."""
+MARGIN_S = 2 * 3600.0
+"""What was written to since then may belong to a request that is still running.
+
+So much more than a request takes that a clock that is set forward by an hour makes it no orphan.
+"""
 
 _BATCH = 500
 

@@ -22,7 +22,10 @@ class Line:
         self._clock = clock
 
     def put(self, job: Job) -> None:
-        """Put a waiting job in line; does nothing if it is there, or leased."""
+        """Put a waiting job in line; does nothing if it is there, or leased.
+
+        It backs off for no longer than it has to, although the clock may have been set back since.
+        """
         policy, now = self._policies.of(job.tenant_id), self._clock()
         self._queue.enqueue(
             Entry(
@@ -30,7 +33,7 @@ class Line:
                 tenant_id=job.tenant_id,
                 created_at=job.created_at,
                 waited_s=max(0.0, now - waiting_since(job)),
-                delay_s=max(0.0, job.not_before - now),
+                delay_s=min(max(0.0, job.not_before - now), back_off_s(job.losses)),
                 priority=job.priority,
                 need=need(job),
                 share=_share(policy),

@@ -6,7 +6,18 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Exists, RowMapping, case, exists, func, insert, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    RowMapping,
+    case,
+    exists,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
 
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by, unchecked
@@ -24,6 +35,8 @@ _ENDS = {
     JobStatus.FAILED: EventType.JOB_FAILED,
     JobStatus.CANCELLED: EventType.JOB_CANCELLED,
 }
+
+_MOMENTS = frozenset({"started_at", "finished_at"})
 
 
 class JobRecords:
@@ -131,8 +144,11 @@ class JobRecords:
 
         Returns the job as it is now, or None when the condition did not hold and nothing changed.
         A final state is written together with the event that tells of it. With ``note`` the job's
-        history tells of the change from the same moment on.
+        history tells of the change from the same moment on. Whatever a clock says, no job ends
+        before it began, nor begins before it was made.
         """
+        ended_at = values.get("finished_at")
+        values |= {name: _no_earlier(values[name]) for name in _MOMENTS & values.keys()}
         condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
         if in_attempt is not None:
             condition.append(jobs.c.attempt == in_attempt)
@@ -143,8 +159,8 @@ class JobRecords:
             row = connection.execute(all_of(jobs).where(jobs.c.id == job_id)).mappings().one()
             job = _job(row)
             if "status" in values and job.status in _ENDS:
-                ended_at = job.finished_at or job.created_at
-                add_event(connection, job.tenant_id, _ENDS[job.status], job.id, ended_at)
+                told_at = job.created_at if ended_at is None else ended_at
+                add_event(connection, job.tenant_id, _ENDS[job.status], job.id, told_at)
             if note is not None:
                 append(connection, job_id, note)
         return job
@@ -175,6 +191,12 @@ class JobRecords:
         each = func.json_each if self._database.dialect == "sqlite" else func.json_each_text
         pairs = each(jobs.c.metadata).table_valued("key", "value")
         return exists().where(pairs.c.key == key, pairs.c.value == value)
+
+
+def _no_earlier(moment: float) -> ColumnElement[float]:
+    """A moment, or that of the last thing known of a job if it is later."""
+    known = func.coalesce(jobs.c.started_at, jobs.c.created_at)
+    return case((known > moment, known), else_=moment)
 
 
 def _job(row: RowMapping) -> Job:

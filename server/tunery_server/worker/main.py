@@ -118,6 +118,7 @@ def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Pu
         organization=settings.organization,
         load_timeout_s=_LOAD_TIMEOUT_S,
         clock=time.time,
+        timer=time.monotonic,
     )
 
 

@@ -31,6 +31,7 @@ class Publisher:
         organization: str,
         load_timeout_s: float,
         clock: Callable[[], float],
+        timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
@@ -39,6 +40,7 @@ class Publisher:
         self._organization = organization
         self._load_timeout_s = load_timeout_s
         self._clock = clock
+        self._timer = timer
         self._sleep = sleep
 
     def final_model(self, job: Job) -> str:
@@ -110,7 +112,7 @@ class Publisher:
         Raises TrainerFailed when the engine cannot use the adapter.
         """
         folder = self._store.path(adapter.adapter_id, adapter.version)
-        deadline = self._clock() + self._load_timeout_s
+        deadline = self._timer() + self._load_timeout_s
         while True:
             try:
                 await self._engine.load(adapter.model, folder)
@@ -120,7 +122,7 @@ class Publisher:
                     "adapter_refused", "The engine cannot serve this adapter."
                 ) from error
             except EngineUnavailable:
-                if self._clock() >= deadline:
+                if self._timer() >= deadline:
                     return False
                 await self._sleep(_RETRY_S)
 

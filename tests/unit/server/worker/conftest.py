@@ -108,6 +108,7 @@ def publisher(
         organization="tunery",
         load_timeout_s=10.0,
         clock=clock,
+        timer=clock,
         sleep=clock.sleep,
     )
 

@@ -22,6 +22,7 @@ from tunery_server.records.rows import Job, JobStatus
 from tunery_server.worker.attempt import Bench
 from tunery_server.worker.trainer import Trainer
 
+from .conftest import StoppedClock
 from .working import (
     GOOD,
     HANGS,
@@ -311,6 +312,30 @@ async def test_a_running_job_does_not_mind_a_redis_without_room(
             server.config_set("maxmemory", "0")
     assert (done.attempt, done.losses) == (1, 0)
     assert bench.queue.leased() == frozenset()
+
+
+@pytest.mark.promise("P28", fault="the worker's clock jumps by an hour while a job runs")
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+async def test_a_running_job_does_not_mind_what_the_clock_says(
+    bench: Bench,
+    job: Job,
+    clock: StoppedClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    jump_s: float,
+) -> None:
+    script = f"step(1)\nwhile not (folder / 'go').exists(): time.sleep(0.01)\n{GOOD}"
+    install(tmp_path, monkeypatch, script)
+    async with working(bench):
+        await until(lambda: bool(bench.history.metrics(job.id)))
+        clock.now += jump_s
+        await asyncio.sleep(4 * bench.renew_s)
+        (bench.folder / job.id / "go").touch()
+        done = await reached(bench, job, JobStatus.SUCCEEDED)
+    assert (done.attempt, done.losses) == (1, 0)
+    assert done.started_at is not None
+    assert done.finished_at is not None
+    assert done.created_at <= done.started_at <= done.finished_at
 
 
 @pytest.mark.promise("P13", fault="cancel in line, behind the back of Redis")

@@ -98,6 +98,27 @@ def test_a_lost_worker_is_seen_twice_before_its_job_goes_on(
     assert in_line(queue, [job.id]) == [], "it backs off first"
 
 
+@pytest.mark.promise("P28", fault="the clock is set back by an hour while a job backs off")
+def test_a_job_backs_off_for_no_longer_than_it_has_to(
+    reconciler: Reconciler,
+    queue: RedisQueue,
+    jobs: JobRecords,
+    server: "redis.Redis",
+    clock: StoppedClock,
+    add: Callable[..., Job],
+) -> None:
+    job = add(status=JobStatus.RUNNING, attempt=1)
+    reconciler.look()
+    reconciler.look()
+    clock.now -= 3600
+    server.flushall()
+    reconciler.look()
+    starts_ms = server.zscore("{tunery}:delayed", job.id)
+    assert starts_ms is not None
+    seconds, _ = server.time()
+    assert starts_ms / 1000 - seconds <= 2
+
+
 @pytest.mark.parametrize("losses", [0, 2])
 def test_a_lost_worker_leaves_a_job_that_was_to_pause_paused(
     reconciler: Reconciler,
