@@ -144,6 +144,12 @@ class Settings(BaseSettings):
     """Longest training example in tokens; by default max_model_len."""
     worker_slots: int = Field(default=1, ge=1, le=64)
     """Jobs that one worker runs at once, as far as memory goes."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Inference requests of one tenant, unless ``tunery tenants`` says so; 0 is no bound."""
+    tokens_per_minute: int = Field(default=0, ge=0)
+    """Tokens of one tenant's prompts and answers, with the same exceptions."""
+    concurrent_requests: int = Field(default=0, ge=0)
+    """Inference requests of one tenant at once, with the same exceptions."""
     max_running_jobs: int = Field(default=0, ge=0)
     """Jobs of one tenant that run at once, unless ``tunery tenants`` says so; 0 is no bound."""
     max_waiting_jobs: int = Field(default=1000, ge=0)

@@ -23,6 +23,7 @@
     │   ├── QueueUnavailable
     │   ├── ServerStopping
     │   └── StorageFull
+    ├── LimitsUnavailable      nobody can say how much a caller has asked for
     ├── EngineRefused          the engine answered with an error of its own
     └── LeaseLost              this worker may no longer write to the job
 
@@ -165,6 +166,10 @@ class StorageFull(TryAgainLater):
 
     code = "storage_full"
     retry_after_s = 60
+
+
+class LimitsUnavailable(TuneryError):
+    """Redis does not answer. Requests pass uncounted meanwhile, so no client sees this."""
 
 
 class EngineRefused(TuneryError):

@@ -1,4 +1,4 @@
-"""``tunery tenants``: what each tenant may have of the workers."""
+"""``tunery tenants``: what each tenant may have of the workers and of the engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from tunery_server.records.tenants import TenantPolicies
 
 from tunery_server.cli.context import open_record, settings_of, told_apart
+from tunery_server.cli.limit_options import (
+    ConcurrentRequests,
+    RequestsPerMinute,
+    TokensPerMinute,
+    described,
+)
 
-tenants = typer.Typer(no_args_is_help=True, help="Divide the workers among tenants.")
+tenants = typer.Typer(no_args_is_help=True, help="Say what each tenant may have.")
 
 
 @tenants.command("set")
@@ -31,9 +37,15 @@ def set_policy(
         bool | None,
         typer.Option(help="Whether a running job makes room for one of a higher priority."),
     ] = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    concurrent_requests: ConcurrentRequests = None,
 ) -> None:
-    """Set what is given and leave the rest; workers know it within seconds."""
+    """Set what is given and leave the rest; workers and gateways know it within seconds."""
     given = {
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "concurrent_requests": concurrent_requests,
         "weight": weight,
         "max_running": max_running,
         "max_waiting": max_waiting,
@@ -57,7 +69,7 @@ def _line(policy: "TenantPolicy") -> str:
     yields = "preemptible" if policy.preemptible else "not preemptible"
     return (
         f"{policy.tenant_id}  weight {policy.weight:g}  running {running}  "
-        f"waiting {policy.max_waiting}  {yields}"
+        f"waiting {policy.max_waiting}  {yields}  {described(policy.limits)}"
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import redis
+import redis.asyncio
 import uvicorn
 from fastapi import Depends, FastAPI
 
@@ -39,6 +40,7 @@ from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
+from tunery_server.gateway.rate_headers import RateHeaders
 from tunery_server.gateway.routes import (
     batches,
     files,
@@ -58,6 +60,8 @@ from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
+from tunery_server.limits.contract import Limiter
+from tunery_server.limits.redis_limiter import RedisLimiter
 from tunery_server.processes import open_files
 from tunery_server.queue import durability
 from tunery_server.queue.redis_queue import RedisQueue
@@ -78,6 +82,7 @@ from tunery_server.serving.admission import Admission
 from tunery_server.serving.breaker import Breaker
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
+from tunery_server.serving.metering import Metering
 from tunery_server.serving.monitor import EngineMonitor
 from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
@@ -103,15 +108,18 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm
-    services = _services(settings, database, engine)
+    limiter = RedisLimiter(redis.asyncio.Redis.from_url(settings.redis))
+    services = _services(settings, database, engine, limiter)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
+        renewing = asyncio.create_task(limiter.run())
         async with _background(settings, database, services):
             yield
         services.feed.close()
         watching.cancel()
+        renewing.cancel()
         await vllm.close()
         database.close()
 
@@ -153,6 +161,7 @@ def _add_edge(app: FastAPI, settings: Settings) -> None:
         max_upload_bytes=settings.max_file_bytes + MAX_OVERHEAD_BYTES,
         stall_timeout_s=settings.stall_timeout_s,
     )
+    app.add_middleware(RateHeaders, clock=time.time)
     app.add_middleware(Observed)
 
 
@@ -178,7 +187,7 @@ def http_options(settings: Settings, app: FastAPI) -> dict[str, Any]:
     }
 
 
-def _services(settings: Settings, database: Database, engine: Engine) -> Services:
+def _services(settings: Settings, database: Database, engine: Engine, limiter: Limiter) -> Services:
     registry = AdapterRecords(database)
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
@@ -190,7 +199,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         residency=residency,
     )
     return Services(
-        authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
+        authenticator=_authenticator(settings, database),
         engine=engine,
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
@@ -204,12 +213,22 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
-        relay=_relay(settings, engine, registry, residency),
+        relay=_relay(settings, engine, registry, residency, Metering(limiter)),
         uploads=_upload_service(settings, database, file_service),
         watchers=Watchers(
             limit=settings.max_event_streams, per_tenant=settings.max_event_streams_per_tenant
         ),
         webhooks=_webhooks(settings, database),
+    )
+
+
+def _authenticator(settings: Settings, database: Database) -> Authenticator:
+    policies = TenantPolicies(database, default_policy(settings))
+    return Authenticator(
+        KeyRecords(database),
+        limits_of=lambda tenant_id: policies.of(tenant_id).limits,
+        clock=time.time,
+        timer=time.monotonic,
     )
 
 
@@ -342,7 +361,11 @@ async def _running_batches(
 
 
 def _relay(
-    settings: Settings, engine: Engine, registry: AdapterRecords, residency: Residency
+    settings: Settings,
+    engine: Engine,
+    registry: AdapterRecords,
+    residency: Residency,
+    metering: Metering,
 ) -> Relay:
     return Relay(
         engine=engine,
@@ -352,6 +375,7 @@ def _relay(
             folders=AdapterStore(settings.home / "adapters"),
         ),
         residency=residency,
+        metering=metering,
         admission=Admission(
             places=settings.max_concurrent_requests, line=settings.max_queued_requests
         ),

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tunery_server.errors import PermissionDenied, Unauthenticated
 from tunery_server.ids import new_id
+from tunery_server.limits.contract import UNLIMITED, Limits, Subject
 from tunery_server.records.rows import ApiKey
 
 KEY_PREFIX = "sk-tunery-"
@@ -33,6 +34,8 @@ class Principal:
     key_id: str
     tenant_id: str
     scopes: frozenset[str]
+    subjects: tuple[Subject, ...] = ()
+    """The key and its tenant, with the limits of each."""
 
     def require(self, scope: str) -> None:
         """Raises PermissionDenied unless the key carries the scope."""
@@ -52,7 +55,15 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def new_key(tenant_id: str, name: str, scopes: tuple[str, ...], now: float) -> tuple[str, ApiKey]:
+def new_key(
+    tenant_id: str,
+    name: str,
+    scopes: tuple[str, ...],
+    now: float,
+    *,
+    expires_at: float | None = None,
+    limits: Limits = UNLIMITED,
+) -> tuple[str, ApiKey]:
     """A fresh key: the secret, which is shown once, and what is stored of it."""
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(
@@ -62,6 +73,8 @@ def new_key(tenant_id: str, name: str, scopes: tuple[str, ...], now: float) -> t
         digest=digest_of(secret),
         scopes=scopes,
         created_at=now,
+        expires_at=expires_at,
+        limits=limits,
     )
     return secret, key
 
@@ -69,8 +82,17 @@ def new_key(tenant_id: str, name: str, scopes: tuple[str, ...], now: float) -> t
 class Authenticator:
     """Checks keys, remembering the good ones for :data:`CACHE_S` seconds."""
 
-    def __init__(self, keys: KeyLookup, *, timer: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        keys: KeyLookup,
+        *,
+        limits_of: Callable[[str], Limits],
+        clock: Callable[[], float],
+        timer: Callable[[], float],
+    ) -> None:
         self._keys = keys
+        self._limits_of = limits_of
+        self._clock = clock
         self._timer = timer
         self._cache: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
 
@@ -80,13 +102,20 @@ class Authenticator:
         cached = self._cache.get(digest)
         if cached is not None and self._timer() < cached[0]:
             return cached[1]
-        key = await asyncio.to_thread(self._keys.by_digest, digest)
-        if key is None or key.revoked_at is not None:
+        principal = await asyncio.to_thread(self._look_up, digest)
+        if principal is None:
             self._cache.pop(digest, None)
             raise _rejected()
-        principal = Principal(key.id, key.tenant_id, frozenset(key.scopes))
         self._remember(digest, principal)
         return principal
+
+    def _look_up(self, digest: str) -> Principal | None:
+        key = self._keys.by_digest(digest)
+        if key is None or not key.valid_at(self._clock()):
+            return None
+        tenant = Subject(f"tenant:{key.tenant_id}", self._limits_of(key.tenant_id))
+        subjects = (Subject(f"key:{key.id}", key.limits), tenant)
+        return Principal(key.id, key.tenant_id, frozenset(key.scopes), subjects)
 
     def _remember(self, digest: str, principal: Principal) -> None:
         self._cache[digest] = (self._timer() + CACHE_S, principal)

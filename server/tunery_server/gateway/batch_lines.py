@@ -19,6 +19,7 @@ from tunery_server.gateway.protocol.chat import ChatRequest
 from tunery_server.gateway.protocol.completions import CompletionRequest
 from tunery_server.gateway.protocol.responses import ResponseRequest
 from tunery_server.gateway.protocol.sampling import engine_body
+from tunery_server.serving.caller import Caller
 from tunery_server.serving.relay import InferenceRequest, Relay
 from tunery_server.telemetry.logging import get_logger
 
@@ -50,7 +51,7 @@ class BatchLines:
             # In a thread, for a long line would hold up everybody else's answers.
             question = await asyncio.to_thread(_question, endpoint, body)
             inference = replace(question.inference, background=True)
-            answer = await self._relay.complete(tenant_id, inference)
+            answer = await self._relay.complete(Caller(tenant_id), inference)
             return LineAnswer(HTTPStatus.OK, orjson.loads(question.answered(answer)))
         except TryAgainLater:
             raise

@@ -1,5 +1,6 @@
 """What routes ask for: who calls, and the services that ``app.py`` composed."""
 
+import functools
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ from tunery_server.engine.contract import Engine
 from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
 from tunery_server.files.uploads import UploadService
-from tunery_server.gateway.auth import Authenticator, Principal
+from tunery_server.gateway.auth import INFERENCE, Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
+from tunery_server.gateway.rate_headers import STANDING
 from tunery_server.gateway.wire import Wire, wire_of
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.records.idempotency import Sending
+from tunery_server.serving.caller import Caller
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
@@ -88,6 +91,14 @@ def scoped(scope: str) -> Callable[[Principal], Awaitable[Principal]]:
     return check
 
 
+async def asking(
+    request: Request, principal: Annotated[Principal, Depends(scoped(INFERENCE))]
+) -> Caller:
+    """The caller of an inference route; what is left of its limits goes into the answer."""
+    told = functools.partial(setattr, request.state, STANDING)
+    return Caller(principal.tenant_id, principal.key_id, principal.subjects, told)
+
+
 def sending(
     idempotency_key: Annotated[str | None, Header(pattern=r"^[!-~]{1,255}$")] = None,
     x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "",
@@ -97,6 +108,7 @@ def sending(
     return Sending(idempotency_key, int(x_stainless_retry_count) if counted else None)
 
 
+Asking = Annotated[Caller, Depends(asking)]
 Used = Annotated[Services, Depends(services)]
 Sent = Annotated[Sending, Depends(sending)]
 After = Annotated[str | None, Query(max_length=128)]

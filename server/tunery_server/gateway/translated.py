@@ -5,16 +5,16 @@ from contextlib import aclosing
 
 from fastapi import Request, Response
 
-from tunery_server.gateway.auth import Principal
 from tunery_server.gateway.dialects.chat_answer import Writer, answer_of, events_of
 from tunery_server.gateway.disconnect import until_gone
 from tunery_server.gateway.sse import event_stream
+from tunery_server.serving.caller import Caller
 from tunery_server.serving.relay import InferenceRequest, Relay
 
 
 async def translated_answer(
     request: Request,
-    caller: Principal,
+    caller: Caller,
     relay: Relay,
     inference: InferenceRequest,
     writer: Writer,
@@ -22,9 +22,9 @@ async def translated_answer(
 ) -> Response:
     """What ``writer`` makes of the engine's answer, whole or as a stream."""
     if inference.stream:
-        source = relay.stream(caller.tenant_id, inference)
+        source = relay.stream(caller, inference)
         return await event_stream(request, _translated(source, writer), error_event)
-    answer = await until_gone(request.receive, relay.complete(caller.tenant_id, inference))
+    answer = await until_gone(request.receive, relay.complete(caller, inference))
     return Response(answer_of(writer, answer), media_type="application/json")
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from tunery_adapters.spec import DataFormat
+from tunery_server.limits.contract import UNLIMITED, Limits
 
 T = TypeVar("T")
 
@@ -75,7 +76,13 @@ class ApiKey:
     digest: str
     scopes: tuple[str, ...]
     created_at: float
+    expires_at: float | None = None
     revoked_at: float | None = None
+    limits: Limits = UNLIMITED
+
+    def valid_at(self, now: float) -> bool:
+        """Whether it opens anything."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +196,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantPolicy:
-    """What a tenant may have of the workers."""
+    """What a tenant may have of the workers and of the engine."""
 
     tenant_id: str
     weight: float = 1.0
@@ -200,6 +207,8 @@ class TenantPolicy:
     """Jobs that wait or are paused."""
     preemptible: bool = False
     """Whether a running job makes room for one of a higher priority."""
+    limits: Limits = UNLIMITED
+    """Of all its keys together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

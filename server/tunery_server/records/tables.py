@@ -33,7 +33,11 @@ api_keys = Table(
     Column("digest", String, nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
     Column("revoked_at", Float),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
+    Column("concurrent_requests", Integer),
 )
 
 files = Table(
@@ -131,6 +135,9 @@ tenant_policies = Table(
     Column("max_running", Integer),
     Column("max_waiting", Integer),
     Column("preemptible", Boolean),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
+    Column("concurrent_requests", Integer),
 )
 
 job_events = Table(

@@ -1,10 +1,12 @@
-"""What each tenant may have of the workers."""
+"""What each tenant may have of the workers and of the engine."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, update
 
 from tunery_server.config import Settings
+from tunery_server.limits.contract import Limits
 from tunery_server.records.database import Database
 from tunery_server.records.rows import TenantPolicy
 from tunery_server.records.tables import tenant_policies
@@ -50,11 +52,21 @@ class TenantPolicies:
             max_running=chosen.get("max_running", default.max_running),
             max_waiting=chosen.get("max_waiting", default.max_waiting),
             preemptible=chosen.get("preemptible", default.preemptible),
+            limits=Limits(
+                **{name: chosen.get(name, value) for name, value in asdict(default.limits).items()}
+            ),
         )
 
 
 def default_policy(settings: Settings) -> TenantPolicy:
     """Of a tenant for which nothing was set."""
     return TenantPolicy(
-        tenant_id="", max_running=settings.max_running_jobs, max_waiting=settings.max_waiting_jobs
+        tenant_id="",
+        max_running=settings.max_running_jobs,
+        max_waiting=settings.max_waiting_jobs,
+        limits=Limits(
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
+            concurrent_requests=settings.concurrent_requests,
+        ),
     )

@@ -12,6 +12,8 @@ from tunery_server.engine.contract import Engine, Reply
 from tunery_server.errors import EngineUnavailable
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.breaker import Breaker, fingerprint
+from tunery_server.serving.caller import Caller
+from tunery_server.serving.metering import Meter, Metering
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Target
 from tunery_server.serving.usage import StreamCut, StreamUsage, Usage, usage_of
@@ -49,6 +51,7 @@ class Relay:
         engine: Engine,
         resolver: Resolver,
         residency: Residency,
+        metering: Metering,
         admission: Admission,
         breaker: Breaker,
         salt: Callable[[str], str],
@@ -57,22 +60,25 @@ class Relay:
         self._engine = engine
         self._resolver = resolver
         self._residency = residency
+        self._metering = metering
         self._admission = admission
         self._breaker = breaker
         self._salt = salt
         self._timer = timer
 
-    async def complete(self, tenant_id: str, request: InferenceRequest) -> bytes:
+    async def complete(self, caller: Caller, request: InferenceRequest) -> bytes:
         """The whole answer as the engine wrote it."""
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
-            target, reply = await self._open(stack, tenant_id, request)
+            target, reply, meter = await self._open(stack, caller, request)
             answer = b"".join([chunk async for chunk in reply.chunks()])
-        _record(target, usage_of(answer))
+            usage = usage_of(answer)
+            await meter.settle(usage)
+        _record(target, usage)
         return answer
 
     async def stream(
-        self, tenant_id: str, request: InferenceRequest
+        self, caller: Caller, request: InferenceRequest
     ) -> AsyncGenerator[bytes, None]:
         """Server-sent events. The first item comes once the engine has begun to answer.
 
@@ -82,7 +88,7 @@ class Relay:
         started = self._timer()
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
-            target, reply = await self._open(stack, tenant_id, request)
+            target, reply, meter = await self._open(stack, caller, request)
             usage = StreamUsage(passed=request.include_usage)
             first = True
             try:
@@ -91,9 +97,13 @@ class Relay:
                         first = False
                         elapsed = self._timer() - started
                         metrics.TIME_TO_FIRST_TOKEN.labels(target.kind).observe(elapsed)
-                    if events := usage.feed(chunk):
+                    events = usage.feed(chunk)
+                    if usage.done:  # before the client knows that it may ask again
+                        await meter.settle(usage.usage)
+                    if events:
                         yield events
             finally:
+                await meter.settle(usage.usage)
                 _record(target, usage.usage)
             if not usage.done:
                 raise StreamCut
@@ -108,20 +118,21 @@ class Relay:
             raise
 
     async def _open(
-        self, stack: AsyncExitStack, tenant_id: str, request: InferenceRequest
-    ) -> tuple[Target, Reply]:
-        target = await self._resolver.resolve(tenant_id, request.model)
+        self, stack: AsyncExitStack, caller: Caller, request: InferenceRequest
+    ) -> tuple[Target, Reply, Meter]:
+        target = await self._resolver.resolve(caller.tenant_id, request.model)
+        meter = await stack.enter_async_context(self._metering.metered(caller, request.body))
         await stack.enter_async_context(self._admission.place(background=request.background))
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
         prompt = {**await self._plain(request), "model": target.name}
         same = fingerprint(request.path, orjson.dumps(prompt))
         stack.enter_context(self._breaker.watching(same, self._residency.boot_id))
-        body = {**prompt, "cache_salt": self._salt(tenant_id)}
+        body = {**prompt, "cache_salt": self._salt(caller.tenant_id)}
         if request.stream:
             body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
-        return target, await stack.enter_async_context(forwarded)
+        return target, await stack.enter_async_context(forwarded), meter
 
     async def _plain(self, request: InferenceRequest) -> dict[str, Any]:
         """The body with no special token spelt in what a chat template will render."""

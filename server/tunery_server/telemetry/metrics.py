@@ -31,6 +31,12 @@ REQUESTS_WAITING = Gauge("tunery_requests_waiting", "Inference requests waiting 
 REQUESTS_REFUSED = Counter(
     "tunery_requests_refused_total", "Inference requests refused because all places were taken."
 )
+RATE_LIMITED = Counter(
+    "tunery_rate_limited_total", "Inference requests beyond a key's or tenant's limit.", ["limit"]
+)
+REQUESTS_UNCOUNTED = Counter(
+    "tunery_requests_uncounted_total", "Inference requests let pass while Redis was away."
+)
 ENGINE_READY = Gauge("tunery_engine_ready", "1 while the engine answers, else 0.")
 ENGINE_STARTS = Counter("tunery_engine_starts_total", "Engine processes seen by the gateway.")
 ADAPTERS_LOADED = Gauge("tunery_adapters_loaded", "Adapters that the engine knows.")

@@ -6,6 +6,7 @@ from typer.testing import CliRunner, Result
 from tunery_server.cli import app
 from tunery_server.config import read_settings
 from tunery_server.gateway.auth import ALL_SCOPES, TENANT_SCOPES, digest_of
+from tunery_server.limits.contract import Limits
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
@@ -69,7 +70,7 @@ def test_what_is_set_for_a_tenant_is_kept_and_the_rest_left() -> None:
     run("tenants", "set", "acme", "--weight", "3", "--max-running", "2")
     run("tenants", "set", "rival", "--max-waiting", "7")
     shown = run("tenants", "set", "acme", "--preemptible").stdout
-    assert shown == "acme  weight 3  running 2  waiting 1000  preemptible\n"
+    assert shown == "acme  weight 3  running 2  waiting 1000  preemptible  no limits\n"
     listed = run("tenants", "list").stdout
     assert listed == shown + "rival  weight 1  running any  waiting 7  not preemptible\n"
     run("tenants", "set", "acme", "--max-running", "0", "--no-preemptible")
@@ -83,3 +84,56 @@ def test_what_is_set_for_a_tenant_is_kept_and_the_rest_left() -> None:
 def test_a_policy_that_makes_no_sense_is_refused(words: list[str]) -> None:
     assert run("tenants", "set", "acme", *words).exit_code == 2
     assert run("tenants", "list").stdout == ""
+
+
+def test_a_key_has_the_scopes_the_limits_and_the_end_that_were_asked_for() -> None:
+    words = ("--scope", "files", "--scope", "inference", "--expires-in-days", "1")
+    run("keys", "create", "ci", *words, "--tokens-per-minute", "5")
+    [key] = keys().list()
+    assert key.scopes == ("inference", "files")
+    assert key.limits == Limits(tokens_per_minute=5)
+    assert key.expires_at == pytest.approx(key.created_at + 86_400)
+    listed = run("keys", "list").stdout
+    assert "active until" in listed
+    assert "tokens_per_minute 5" in listed
+
+
+def test_an_unknown_scope_is_told_with_those_that_there_are() -> None:
+    answer = run("keys", "create", "ci", "--scope", "everything")
+    assert answer.exit_code == 2
+    assert "'everything'" in answer.stderr
+    assert "inference, files" in answer.stderr
+
+
+def test_a_rotated_key_has_a_successor_with_the_same_rights_and_ends() -> None:
+    run("keys", "create", "ci", "--scope", "files", "--requests-per-minute", "7")
+    [old] = keys().list()
+    secret = run("keys", "rotate", old.id, "--overlap-hours", "1").stdout.strip()
+    new = keys().by_digest(digest_of(secret))
+    assert new is not None
+    assert (new.name, new.scopes, new.limits, new.expires_at) == (
+        old.name,
+        old.scopes,
+        old.limits,
+        None,
+    )
+    ends = keys().list()[0].expires_at
+    assert ends == pytest.approx(new.created_at + 3600, abs=5)
+
+
+def test_a_key_rotated_without_overlap_is_expired_and_cannot_be_rotated_again() -> None:
+    run("keys", "create", "ci")
+    [old] = keys().list()
+    assert run("keys", "rotate", old.id, "--overlap-hours", "0").exit_code == 0
+    assert "expired" in run("keys", "list").stdout
+    again = run("keys", "rotate", old.id)
+    assert again.exit_code == 2
+    assert "no active key" in again.stderr
+    assert len(keys().list()) == 2
+
+
+def test_a_tenants_limits_are_set_one_by_one() -> None:
+    run("tenants", "set", "acme", "--requests-per-minute", "60")
+    said = run("tenants", "set", "acme", "--concurrent-requests", "4").stdout
+    assert "requests_per_minute 60, concurrent_requests 4" in said
+    assert said in run("tenants", "list").stdout

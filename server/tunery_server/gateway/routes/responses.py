@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from tunery_server.gateway import openapi
-from tunery_server.gateway.auth import INFERENCE, Principal
-from tunery_server.gateway.deps import Used, scoped
+from tunery_server.gateway.deps import Asking, Used
 from tunery_server.gateway.dialects.responses_answer import ResponseWriter
 from tunery_server.gateway.dialects.responses_request import inference_of, prompt_of
 from tunery_server.gateway.disconnect import until_gone
@@ -19,13 +18,12 @@ from tunery_server.gateway.translated import translated_answer
 
 router = APIRouter(prefix="/v1/responses", tags=["inference"])
 
-Caller = Annotated[Principal, Depends(scoped(INFERENCE))]
 Body = Annotated[ResponseRequest, Depends(json_body(ResponseRequest))]
 InputBody = Annotated[ResponseInput, Depends(json_body(ResponseInput))]
 
 
 @router.post("", responses=openapi.answer_or_events(ResponseObject))
-async def create(request: Request, caller: Caller, body: Body, used: Used) -> Response:
+async def create(request: Request, caller: Asking, body: Body, used: Used) -> Response:
     """Answer a conversation, whole or as a stream of named events."""
     writer = ResponseWriter(body)
     return await translated_answer(
@@ -40,8 +38,8 @@ async def create(request: Request, caller: Caller, body: Body, used: Used) -> Re
 
 @router.post("/input_tokens")
 async def input_tokens(
-    request: Request, caller: Caller, body: InputBody, used: Used
+    request: Request, caller: Asking, body: InputBody, used: Used
 ) -> InputTokens:
     """Count the tokens of a prompt, running nothing."""
-    counting = prompt_length(used.relay, caller.tenant_id, body.model, prompt_of(body))
+    counting = prompt_length(used.relay, caller, body.model, prompt_of(body))
     return InputTokens(input_tokens=await until_gone(request.receive, counting))

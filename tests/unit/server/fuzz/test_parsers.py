@@ -20,11 +20,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.authentication import authenticator_of
 from tests.bad_chats import CHAT
 from tunery_adapters.special_tokens import JOINER, SpecialTokens
 from tunery_server.errors import NotFound, TuneryError, Unauthenticated
 from tunery_server.files.dataset import read_dataset
-from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.error_handlers import body_of
 from tunery_server.gateway.parsing import checked, json_body
 from tunery_server.gateway.protocol.chat import ChatRequest
@@ -103,7 +103,7 @@ class Nothing:
     )
 )
 def keys(headers: list[str]) -> None:
-    authenticator = Authenticator(Nothing(), timer=lambda: 0.0)
+    authenticator = authenticator_of(Nothing(), timer=lambda: 0.0)
     with our_own(Unauthenticated):
         asyncio.run(authenticator.principal(headers))
         pytest.fail("somebody got in")

@@ -2,17 +2,18 @@
 
 import pytest
 
+from tests.authentication import authenticator_of
 from tests.rows import NOW
 from tunery_server.errors import PermissionDenied, Unauthenticated
 from tunery_server.gateway.auth import (
     ALL_SCOPES,
     CACHE_S,
     KEY_PREFIX,
-    Authenticator,
     Principal,
     digest_of,
     new_key,
 )
+from tunery_server.limits.contract import UNLIMITED, Limits, Subject
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
@@ -115,8 +116,9 @@ class TestAuthenticator:
     async def test_a_key_gives_its_principal(self, keys: KeyRecords) -> None:
         secret, key = new_key("acme", "test", ("files",), NOW)
         keys.add(key)
-        principal = await Authenticator(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
-        assert principal == Principal(key.id, "acme", frozenset({"files"}))
+        principal = await authenticator_of(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
+        subjects = (Subject(f"key:{key.id}", UNLIMITED), Subject("tenant:acme", UNLIMITED))
+        assert principal == Principal(key.id, "acme", frozenset({"files"}), subjects)
         with pytest.raises(PermissionDenied, match="'jobs'"):
             principal.require("jobs")
 
@@ -124,7 +126,7 @@ class TestAuthenticator:
         secret, key = new_key("acme", "test", (), NOW)
         keys.add(key)
         now = 100.0
-        authenticator = Authenticator(keys, timer=lambda: now)
+        authenticator = authenticator_of(keys, timer=lambda: now)
         header = [f"Bearer {secret}"]
         await authenticator.principal(header)
         keys.revoke(key.id, now=NOW)
@@ -135,8 +137,30 @@ class TestAuthenticator:
             with pytest.raises(Unauthenticated):
                 await authenticator.principal(header)
 
+    async def test_a_key_ends_when_it_expires(self, keys: KeyRecords) -> None:
+        secret, key = new_key("acme", "test", (), NOW, expires_at=NOW + 60)
+        keys.add(key)
+        header = [f"Bearer {secret}"]
+        await authenticator_of(keys, timer=lambda: 0.0, now=NOW + 59).principal(header)
+        with pytest.raises(Unauthenticated):
+            await authenticator_of(keys, timer=lambda: 0.0, now=NOW + 60).principal(header)
+
+    async def test_a_principal_carries_its_keys_and_its_tenants_limits(
+        self, keys: KeyRecords
+    ) -> None:
+        secret, key = new_key("acme", "test", (), NOW, limits=Limits(requests_per_minute=3))
+        keys.add(key)
+        authenticator = authenticator_of(
+            keys, timer=lambda: 0.0, limits=Limits(concurrent_requests=9)
+        )
+        principal = await authenticator.principal([f"Bearer {secret}"])
+        assert [subject.limits for subject in principal.subjects] == [
+            Limits(requests_per_minute=3),
+            Limits(concurrent_requests=9),
+        ]
+
     async def test_a_wrong_key_is_not_remembered(self, keys: KeyRecords) -> None:
-        authenticator = Authenticator(keys, timer=lambda: 0.0)
+        authenticator = authenticator_of(keys, timer=lambda: 0.0)
         secret, key = new_key("acme", "test", (), NOW)
         with pytest.raises(Unauthenticated):
             await authenticator.principal([f"Bearer {secret}"])

@@ -8,9 +8,10 @@ import time
 import httpx2
 import pytest
 
+from tests.authentication import authenticator_of
 from tunery_server.config import Settings
 from tunery_server.errors import RateLimited, Unauthenticated
-from tunery_server.gateway.auth import KEY_PREFIX, Authenticator, digest_of
+from tunery_server.gateway.auth import KEY_PREFIX, digest_of
 from tunery_server.gateway.failed_attempts import WINDOW_S, FailedAttempts
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import ApiKey
@@ -57,7 +58,7 @@ def settings(settings: Settings) -> Settings:
 async def test_a_key_is_data_and_only_its_digest_is_looked_up(secret: str) -> None:
     keys = Watched()
     with pytest.raises(Unauthenticated) as refused:
-        await Authenticator(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
+        await authenticator_of(keys, timer=lambda: 0.0).principal([f"Bearer {secret}"])
     assert keys.asked == [digest_of(secret.strip())]
     assert secret not in refused.value.message
 
@@ -86,7 +87,7 @@ def rank_sum_z(first: list[float], second: list[float]) -> float:
 
 
 async def test_time_does_not_tell_how_much_of_a_key_is_right(gateway: Gateway) -> None:
-    authenticator = Authenticator(KeyRecords(gateway.database), timer=lambda: 0.0)
+    authenticator = authenticator_of(KeyRecords(gateway.database), timer=lambda: 0.0)
     right = gateway.key.removeprefix(KEY_PREFIX)
     other = {letter: "A" if letter != "A" else "B" for letter in string.printable}
     guesses = {

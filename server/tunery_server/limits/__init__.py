@@ -1,0 +1,1 @@
+"""How much a key and its tenant may ask for: requests, tokens, and requests at once."""
