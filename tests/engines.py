@@ -141,6 +141,8 @@ class _Scripted:
                 yield event[start : start + size]
 
 
+USAGE_AT_FIRST = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+"""Of the first event of a stream."""
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
@@ -157,10 +159,11 @@ def answer(path: str, body: dict[str, Any]) -> list[bytes]:
         return [whole[:20], whole[20:]]
     make = (lambda text, end: _chat_choice("delta", text, end)) if chat else _choice
     options = body.get("stream_options") or {}
-    counts = {"usage": USAGE} if options.get("continuous_usage_stats") else {}
+    counted = options.get("continuous_usage_stats")
+    running = [{"usage": usage} if counted else {} for usage in (USAGE_AT_FIRST, USAGE)]
     chunks = [
         _completion(chat, body["model"], [make(text, end)], chunk=True, **counts)
-        for text, end in [("Hi", None), ("!", "stop")]
+        for (text, end), counts in zip([("Hi", None), ("!", "stop")], running, strict=True)
     ]
     if options.get("include_usage"):
         chunks.append(_completion(chat, body["model"], [], chunk=True, usage=USAGE))

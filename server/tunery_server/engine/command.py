@@ -38,7 +38,12 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         "--kv-cache-memory-bytes": _kv_cache_bytes(settings, device),
         "--shutdown-timeout": int(settings.drain_timeout_s),
     }
-    flags = ["--enable-lora", "--enable-auto-tool-choice", "--disable-fastapi-docs"]
+    flags = [
+        "--enable-lora",
+        "--enable-auto-tool-choice",
+        "--enable-prompt-tokens-details",
+        "--disable-fastapi-docs",
+    ]
     pairs = [
         str(word) for name, value in options.items() if value is not None for word in (name, value)
     ]

@@ -52,6 +52,7 @@ from tunery_server.gateway.routes import (
     permissions,
     responses,
     uploads,
+    usage,
     webhooks,
 )
 from tunery_server.jobs.feed import Feed
@@ -77,17 +78,20 @@ from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.quota import Quota
 from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
+from tunery_server.records.usage import UsageRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.breaker import Breaker
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
+from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.metering import Metering
 from tunery_server.serving.monitor import EngineMonitor
 from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
+from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.telemetry.logging import configure
 from tunery_server.webhooks.destinations import Destinations
 from tunery_server.webhooks.poster import Poster
@@ -108,18 +112,23 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm
-    limiter = RedisLimiter(redis.asyncio.Redis.from_url(settings.redis))
-    services = _services(settings, database, engine, limiter)
+    client = redis.asyncio.Redis.from_url(settings.redis)
+    limiter = RedisLimiter(client)
+    ledger = Ledger(UsageRecords(database), clock=time.time)
+    services = _services(settings, database, engine, limiter, ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(EngineMonitor(engine, services.residency).run())
-        renewing = asyncio.create_task(limiter.run())
+        counting = [asyncio.create_task(limiter.run()), asyncio.create_task(ledger.run())]
         async with _background(settings, database, services):
             yield
         services.feed.close()
         watching.cancel()
-        renewing.cancel()
+        for task in counting:
+            task.cancel()
+        await asyncio.wait(counting)
+        await client.aclose()
         await vllm.close()
         database.close()
 
@@ -187,7 +196,9 @@ def http_options(settings: Settings, app: FastAPI) -> dict[str, Any]:
     }
 
 
-def _services(settings: Settings, database: Database, engine: Engine, limiter: Limiter) -> Services:
+def _services(
+    settings: Settings, database: Database, engine: Engine, limiter: Limiter, ledger: Ledger
+) -> Services:
     registry = AdapterRecords(database)
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
@@ -213,7 +224,8 @@ def _services(settings: Settings, database: Database, engine: Engine, limiter: L
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
-        relay=_relay(settings, engine, registry, residency, Metering(limiter)),
+        relay=_relay(settings, engine, registry, residency, Metering(limiter), ledger),
+        usage=UsageReports(UsageRecords(database), ledger),
         uploads=_upload_service(settings, database, file_service),
         watchers=Watchers(
             limit=settings.max_event_streams, per_tenant=settings.max_event_streams_per_tenant
@@ -366,6 +378,7 @@ def _relay(
     registry: AdapterRecords,
     residency: Residency,
     metering: Metering,
+    ledger: Ledger,
 ) -> Relay:
     return Relay(
         engine=engine,
@@ -376,6 +389,7 @@ def _relay(
         ),
         residency=residency,
         metering=metering,
+        ledger=ledger,
         admission=Admission(
             places=settings.max_concurrent_requests, line=settings.max_queued_requests
         ),
@@ -398,6 +412,7 @@ def _add_routes(app: FastAPI) -> None:
         jobs.router,
         permissions.router,
         models.router,
+        usage.router,
         webhooks.router,
         health.guarded,
     ):

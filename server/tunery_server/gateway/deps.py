@@ -26,6 +26,7 @@ from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
+from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.webhooks.service import WebhookService
 
 _RETRY_COUNT = re.compile(r"[0-9]{1,4}")
@@ -48,6 +49,7 @@ class Services:
     residency: Residency
     uploads: UploadService
     watchers: Watchers
+    usage: UsageReports
     webhooks: WebhookService
 
 

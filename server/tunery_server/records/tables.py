@@ -127,6 +127,23 @@ jobs = Table(
     Index("ix_jobs_tenant_created", "tenant_id", "created_at", "id"),
 )
 
+usage = Table(
+    "usage",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", String, primary_key=True),
+    Column("key_id", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("background", Boolean, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("trained_tokens", BigInteger, nullable=False),
+    Column("training_s", Float, nullable=False),
+    Index("ix_usage_tenant_hour", "tenant_id", "hour"),
+)
+
 tenant_policies = Table(
     "tenant_policies",
     metadata,

@@ -13,6 +13,7 @@ from tunery_server.errors import EngineUnavailable
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.breaker import Breaker, fingerprint
 from tunery_server.serving.caller import Caller
+from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.metering import Meter, Metering
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Target
@@ -23,6 +24,8 @@ VERBATIM = frozenset({"/v1/completions"})
 """Where the prompt is text as the model reads it: the client is its own chat template."""
 
 _ABOUT_THE_ANSWER = frozenset({"stop", "stop_sequences"})
+
+_COUNTED = {"include_usage": True, "continuous_usage_stats": True}
 
 _LARGE_BYTES = 2**16
 """From here on, looking through a body would hold up everybody else's answers."""
@@ -52,6 +55,7 @@ class Relay:
         resolver: Resolver,
         residency: Residency,
         metering: Metering,
+        ledger: Ledger,
         admission: Admission,
         breaker: Breaker,
         salt: Callable[[str], str],
@@ -61,6 +65,7 @@ class Relay:
         self._resolver = resolver
         self._residency = residency
         self._metering = metering
+        self._ledger = ledger
         self._admission = admission
         self._breaker = breaker
         self._salt = salt
@@ -74,7 +79,7 @@ class Relay:
             answer = b"".join([chunk async for chunk in reply.chunks()])
             usage = usage_of(answer)
             await meter.settle(usage)
-        _record(target, usage)
+        self._record(caller, target, request, usage)
         return answer
 
     async def stream(
@@ -104,7 +109,7 @@ class Relay:
                         yield events
             finally:
                 await meter.settle(usage.usage)
-                _record(target, usage.usage)
+                self._record(caller, target, request, usage.usage)
             if not usage.done:
                 raise StreamCut
 
@@ -130,7 +135,7 @@ class Relay:
         stack.enter_context(self._breaker.watching(same, self._residency.boot_id))
         body = {**prompt, "cache_salt": self._salt(caller.tenant_id)}
         if request.stream:
-            body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
+            body["stream_options"] = {**body.get("stream_options", {}), **_COUNTED}
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
         return target, await stack.enter_async_context(forwarded), meter
 
@@ -144,8 +149,10 @@ class Relay:
             return {**request.body, **tokens.as_text(chat)}
         return {**request.body, **await asyncio.to_thread(tokens.as_text, chat)}
 
-
-def _record(target: Target, usage: Usage | None) -> None:
-    if usage is not None:
-        metrics.TOKENS.labels(target.kind, "prompt").inc(usage.prompt_tokens)
-        metrics.TOKENS.labels(target.kind, "completion").inc(usage.completion_tokens)
+    def _record(
+        self, caller: Caller, target: Target, request: InferenceRequest, usage: Usage | None
+    ) -> None:
+        if usage is not None:
+            metrics.TOKENS.labels(target.kind, "prompt").inc(usage.prompt_tokens)
+            metrics.TOKENS.labels(target.kind, "completion").inc(usage.completion_tokens)
+            self._ledger.add(caller, target.name, usage, background=request.background)

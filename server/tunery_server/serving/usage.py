@@ -1,11 +1,13 @@
 """Token counts out of an answer that is otherwise passed on untouched."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from tunery_server.errors import EngineUnavailable
 
+_DATA, _END = b"data: ", b"\n\n"
 _MARK = b'"usage":{'
 _ERROR = b'data: {"error"'
 
@@ -16,14 +18,24 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt's, those that the engine had worked out before."""
 
 
 def usage_of(answer: bytes) -> Usage | None:
-    """The usage in one JSON answer or stream chunk; None when it holds none."""
+    """The usage in one JSON answer; None when it holds none."""
     try:
-        usage = orjson.loads(answer)["usage"]
-        return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0)
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return _usage_in(orjson.loads(answer))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _usage_in(answer: Any) -> Usage | None:
+    try:
+        usage = answer["usage"]
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached)
+    except (KeyError, TypeError):
         return None
 
 
@@ -32,18 +44,28 @@ class StreamCut(Exception):
 
 
 class StreamUsage:
-    """Reads a stream of server-sent events as it goes by, and drops the event that only counts.
+    """Reads a stream of server-sent events as it goes by, and drops the counts from it.
 
-    The engine is always asked for its counts, which come in the last event before ``[DONE]`` with
-    no choices in it. ``passed`` says whether the client asked for that event, too. Only an event
-    that holds the word is parsed.
+    The engine is always asked to count in every event, so that a stream that is broken off is
+    known for what it took, and once more in the last event before ``[DONE]``, which has no choices
+    in it. ``passed`` says whether the client asked for that event, too.
     """
 
     def __init__(self, *, passed: bool) -> None:
         self._passed = passed
         self._rest = b""
-        self.usage: Usage | None = None
+        self._total: Usage | None = None
+        self._so_far: dict[int, Usage] = {}
         self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the whole answer took, or as much of it as came; None before the first count."""
+        if self._total is not None or not self._so_far:
+            return self._total
+        choices = self._so_far.values()
+        prompt_tokens = max(choice.prompt_tokens for choice in choices)
+        return Usage(prompt_tokens, sum(choice.completion_tokens for choice in choices))
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client: whole events, less what it did not ask for.
@@ -51,19 +73,26 @@ class StreamUsage:
         Raises EngineUnavailable for an error event of the engine's own, whose words are not ours.
         """
         data = self._rest + chunk
-        whole, separator, self._rest = data.rpartition(b"\n\n")
+        whole, separator, self._rest = data.rpartition(_END)
         whole += separator
-        if whole.endswith(b"data: [DONE]\n\n"):
+        if whole.endswith(_DATA + b"[DONE]" + _END):
             self.done = True
-        if whole.startswith(_ERROR) or b"\n\n" + _ERROR in whole:
+        if whole.startswith(_ERROR) or _END + _ERROR in whole:
             raise EngineUnavailable("The engine could not finish the answer.", code="engine_error")
         if _MARK not in whole:
             return whole
-        return b"".join(self._event(event) for event in whole.split(b"\n\n") if event)
+        return b"".join(self._event(event) for event in whole.split(_END) if event)
 
     def _event(self, event: bytes) -> bytes:
-        if _MARK in event and (usage := usage_of(event.removeprefix(b"data: "))) is not None:
-            self.usage = usage
-            if not self._passed:
-                return b""
-        return event + b"\n\n"
+        if _MARK not in event:
+            return event + _END
+        chunk = orjson.loads(event.removeprefix(_DATA))
+        usage = _usage_in(chunk)
+        if usage is None:
+            return event + _END
+        if not chunk["choices"]:
+            self._total = usage
+            return event + _END if self._passed else b""
+        self._so_far[chunk["choices"][0]["index"]] = usage
+        del chunk["usage"]
+        return _DATA + orjson.dumps(chunk) + _END

@@ -72,7 +72,7 @@ def test_what_is_set_for_a_tenant_is_kept_and_the_rest_left() -> None:
     shown = run("tenants", "set", "acme", "--preemptible").stdout
     assert shown == "acme  weight 3  running 2  waiting 1000  preemptible  no limits\n"
     listed = run("tenants", "list").stdout
-    assert listed == shown + "rival  weight 1  running any  waiting 7  not preemptible\n"
+    assert listed == shown + "rival  weight 1  running any  waiting 7  not preemptible  no limits\n"
     run("tenants", "set", "acme", "--max-running", "0", "--no-preemptible")
     assert (
         "acme  weight 3  running any  waiting 1000  not preemptible"

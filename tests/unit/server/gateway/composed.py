@@ -50,6 +50,7 @@ class Gateway:
         return AsyncOpenAI(
             base_url="http://tunery/v1",
             api_key=key or self.key,
+            admin_api_key=key or self.key,
             max_retries=0,
             http_client=self.http(key),
             _strict_response_validation=True,
