@@ -32,7 +32,7 @@ def usage_of(answer: bytes) -> Usage | None:
 
 def _usage_in(answer: Any) -> Usage | None:
     try:
-        usage = answer["usage"]
+        usage = dict(answer["usage"])
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
         return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached)
     except (KeyError, TypeError):

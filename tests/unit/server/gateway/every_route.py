@@ -26,8 +26,9 @@ ANY_SCOPE = {
     ("GET", "/v1/models/{model:path}"),
     ("GET", "/v1/adapters"),
     ("GET", "/v1/adapters/{model:path}"),
+    ("GET", "/v1/usage"),
 }
-"""Want a key, but no scope: they show what the key's tenant may name elsewhere."""
+"""Want a key, but no scope: they show what the key's tenant may name elsewhere, and its bill."""
 
 INFERENCE_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/messages")
 """What a key that may only infer can reach."""
