@@ -6,6 +6,7 @@ from typing import Any
 from tunery_server.ids import new_id
 from tunery_server.records.rows import (
     Adapter,
+    AliasRevision,
     ApiKey,
     Batch,
     BatchStatus,
@@ -86,6 +87,19 @@ def an_adapter(**values: Any) -> Adapter:
         metrics={"train_loss": 0.5},
     )
     return replace(adapter, **values)
+
+
+def a_revision(**values: Any) -> AliasRevision:
+    revision = AliasRevision(
+        tenant_id="acme",
+        name="bot",
+        revision=1,
+        model="ft:base:tunery::x",
+        created_at=NOW,
+        key_id="key-1",
+        reason="created",
+    )
+    return replace(revision, **values)
 
 
 def a_permission(**values: Any) -> Permission:

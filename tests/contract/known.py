@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tests.rows import a_batch, a_file, a_job, a_permission, an_endpoint
+from tests.rows import a_batch, a_file, a_job, a_permission, a_revision, an_endpoint
 from tests.unit.server.gateway.composed import Gateway
 from tunery_server.files.uploads import NewUpload
 from tunery_server.gateway.deps import Services
+from tunery_server.records.aliases import AliasRecords
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
@@ -35,6 +36,7 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
         "empty_uploads": [_upload(gateway, 0) for _ in range(EACH)],
         "endpoints": [_endpoint(gateway, url) for _ in range(EACH)],
         "urls": [url],
+        "aliases": [_alias(gateway, f"bot-{number}") for number in range(EACH)],
     }
 
 
@@ -71,6 +73,12 @@ def _upload(gateway: Gateway, size: int) -> str:
 
 def _job(gateway: Gateway, status: JobStatus) -> str:
     return JobRecords(gateway.database).add(a_job(status=status))
+
+
+def _alias(gateway: Gateway, name: str) -> str:
+    base = gateway.settings.base_model_name
+    AliasRecords(gateway.database).add(a_revision(name=name, model=base))
+    return name
 
 
 def _permission(gateway: Gateway, model: str, project_id: str) -> str:

@@ -23,6 +23,7 @@ from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.rate_headers import RateHeaders
 from tunery_server.gateway.routes import (
+    aliases,
     batches,
     files,
     health,
@@ -133,6 +134,7 @@ def _add_routes(app: FastAPI) -> None:
         jobs.router,
         permissions.router,
         models.router,
+        aliases.router,
         usage.router,
         webhooks.router,
         health.guarded,

@@ -41,6 +41,7 @@ from tunery_server.limits.contract import Limiter
 from tunery_server.limits.redis_limiter import RedisLimiter
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
+from tunery_server.records.aliases import AliasRecords
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
@@ -55,16 +56,21 @@ from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.usage import UsageRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
+from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.breaker import Breaker
 from tunery_server.serving.cache_salt import CacheSalt, read_or_make_secret
 from tunery_server.serving.catalogue import Catalogue
+from tunery_server.serving.gate import Gatekeeper
+from tunery_server.serving.held_out import HeldOut
 from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.metering import Metering
 from tunery_server.serving.monitor import EngineMonitor
 from tunery_server.serving.permissions import Permissions
+from tunery_server.serving.promotion import Promotion
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
+from tunery_server.serving.shadows import Shadows
 from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.webhooks.destinations import Destinations
 from tunery_server.webhooks.poster import Poster
@@ -106,6 +112,7 @@ def compose(settings: Settings, engine: Engine | None) -> Composition:
         # The ledger ends last, for a line of a batch counts when it is given up, too.
         async with _going_on(ledger.run(), limiter.run()), _going_on(*loops):
             yield
+            await services.relay.close()
         await client.aclose()
         await vllm.close()
         database.close()
@@ -128,17 +135,26 @@ async def _going_on(*loops: Coroutine[None, None, None]) -> AsyncIterator[None]:
 def _services(
     settings: Settings, database: Database, engine: Engine, limiter: Limiter, ledger: Ledger
 ) -> Services:
-    registry = AdapterRecords(database)
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
     catalogue = Catalogue(
         base_model=settings.base_model_name,
         started_at=time.time(),
-        adapters=registry,
+        adapters=AdapterRecords(database),
+        aliases=AliasRecords(database),
         residency=residency,
     )
+    relay = _relay(settings, database, engine, residency, Metering(limiter), ledger)
+    aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
+    gatekeeper = Gatekeeper(
+        catalogue=catalogue,
+        jobs=JobRecords(database),
+        held_out=HeldOut(relay=relay, files=file_service),
+    )
     return Services(
+        aliases=aliases,
+        promotion=Promotion(aliases, gatekeeper),
         authenticator=_authenticator(settings, database),
         engine=engine,
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
@@ -153,7 +169,7 @@ def _services(
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
-        relay=_relay(settings, engine, registry, residency, Metering(limiter), ledger),
+        relay=relay,
         usage=UsageReports(UsageRecords(database), ledger),
         uploads=_upload_service(settings, database, file_service),
         watchers=Watchers(
@@ -265,8 +281,8 @@ def _batch_runner(settings: Settings, database: Database, relay: Relay) -> Batch
 
 def _relay(
     settings: Settings,
+    database: Database,
     engine: Engine,
-    registry: AdapterRecords,
     residency: Residency,
     metering: Metering,
     ledger: Ledger,
@@ -275,7 +291,8 @@ def _relay(
         engine=engine,
         resolver=Resolver(
             base_model=settings.base_model_name,
-            adapters=registry,
+            adapters=AdapterRecords(database),
+            aliases=AliasRecords(database),
             folders=AdapterStore(settings.home / "adapters"),
         ),
         residency=residency,
@@ -285,6 +302,7 @@ def _relay(
             places=settings.max_concurrent_requests, line=settings.max_queued_requests
         ),
         breaker=Breaker(timer=time.monotonic),
+        shadows=Shadows(),
         salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
         timer=time.perf_counter,
     )

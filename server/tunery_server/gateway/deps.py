@@ -21,9 +21,11 @@ from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.records.idempotency import Sending
+from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.permissions import Permissions
+from tunery_server.serving.promotion import Promotion
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.usage_reports import UsageReports
@@ -36,6 +38,7 @@ _RETRY_COUNT = re.compile(r"[0-9]{1,4}")
 class Services:
     """Everything that a route may use."""
 
+    aliases: Aliases
     authenticator: Authenticator
     batches: BatchService
     catalogue: Catalogue
@@ -45,6 +48,7 @@ class Services:
     files: FileService
     jobs: JobService
     permissions: Permissions
+    promotion: Promotion
     relay: Relay
     residency: Residency
     uploads: UploadService

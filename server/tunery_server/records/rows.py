@@ -86,6 +86,29 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AliasRevision:
+    """What an alias meant from ``created_at`` until its next revision."""
+
+    tenant_id: str
+    name: str
+    revision: int
+    """Counts from 1 without a gap."""
+    model: str | None
+    """None: it was deleted."""
+    canary: str | None = None
+    canary_weight: float = 0.0
+    """The share of requests, from 0 to 1, that the canary answers."""
+    shadow: str | None = None
+    """Gets a copy of each request, and its answers are thrown away."""
+    created_at: float
+    key_id: str
+    """Who moved it."""
+    reason: str
+    comparison: dict[str, Any] | None = None
+    """What the gate compared, where there was one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageKey:
     """What is counted by itself. A field that was not told apart is empty."""
 

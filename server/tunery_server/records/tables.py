@@ -206,6 +206,22 @@ adapters = Table(
     Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
 )
 
+alias_revisions = Table(
+    "alias_revisions",
+    metadata,
+    Column("tenant_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("model", String),
+    Column("canary", String),
+    Column("canary_weight", Float, nullable=False),
+    Column("shadow", String),
+    Column("created_at", Float, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("comparison", JSON(none_as_null=True)),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

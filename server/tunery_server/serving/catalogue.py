@@ -25,6 +25,13 @@ class AdapterRegistry(Protocol):
         """Stop serving a version; None when there is none."""
 
 
+class AliasLookup(Protocol):
+    """The record of aliases, as far as a catalogue needs it."""
+
+    def pointing_to(self, tenant_id: str, model: str) -> tuple[str, ...]:
+        """Names of the tenant's aliases that use a model in any way."""
+
+
 class Catalogue:
     """A tenant's adapters beside the base model. Blocking, but for :meth:`retire`."""
 
@@ -34,11 +41,13 @@ class Catalogue:
         base_model: str,
         started_at: float,
         adapters: AdapterRegistry,
+        aliases: AliasLookup,
         residency: Residency,
     ) -> None:
         self.base_model = base_model
         self.started_at = started_at
         self._adapters = adapters
+        self._aliases = aliases
         self._residency = residency
 
     def adapters(
@@ -60,9 +69,16 @@ class Catalogue:
         return self._residency.state(adapter.model)
 
     def retire(self, tenant_id: str, model: str) -> Adapter:
-        """Stop serving an adapter. Raises NotFound, or InvalidRequest for the base model."""
+        """Stop serving an adapter.
+
+        Raises NotFound, and InvalidRequest for the base model or what an alias leads to.
+        """
         if model == self.base_model:
             raise InvalidRequest("The base model cannot be deleted.", param="model")
+        if names := self._aliases.pointing_to(tenant_id, model):
+            raise InvalidRequest(
+                f"The alias {names[0]!r} leads to it. Move or delete that first.", param="model"
+            )
         return _found(self._adapters.retire(tenant_id, model), model)
 
     async def unload(self, adapter: Adapter) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,7 +16,8 @@ from tunery_server.serving.caller import Caller
 from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.metering import Meter, Metering
 from tunery_server.serving.residency import Residency
-from tunery_server.serving.resolver import Resolver, Target
+from tunery_server.serving.resolver import Resolver, Route, Target
+from tunery_server.serving.shadows import Shadows
 from tunery_server.serving.usage import StreamCut, StreamUsage, Usage, usage_of
 from tunery_server.telemetry import metrics
 
@@ -25,6 +26,7 @@ VERBATIM = frozenset({"/v1/completions"})
 
 _ABOUT_THE_ANSWER = frozenset({"stop", "stop_sequences"})
 
+_ABOUT_STREAMS = frozenset({"stream", "stream_options"})
 _COUNTED = {"include_usage": True, "continuous_usage_stats": True}
 
 _LARGE_BYTES = 2**16
@@ -43,6 +45,20 @@ class InferenceRequest:
     """The client of a stream asked for the closing usage event."""
     background: bool = False
     """Nobody waits for the answer: every other request goes first."""
+    user: str = ""
+    """Whom the client asks for; an alias that is split leads each of them the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A request that the engine has begun to answer."""
+
+    target: Target
+    reply: Reply
+    meter: Meter
+    role: str | None
+    """``primary`` beside a shadow, ``shadow``, or None where there is none."""
+    began: float
 
 
 class Relay:
@@ -58,6 +74,7 @@ class Relay:
         ledger: Ledger,
         admission: Admission,
         breaker: Breaker,
+        shadows: Shadows,
         salt: Callable[[str], str],
         timer: Callable[[], float],
     ) -> None:
@@ -68,18 +85,28 @@ class Relay:
         self._ledger = ledger
         self._admission = admission
         self._breaker = breaker
+        self._shadows = shadows
         self._salt = salt
         self._timer = timer
 
+    async def close(self) -> None:
+        """Give up what nobody waits for."""
+        await self._shadows.close()
+
     async def complete(self, caller: Caller, request: InferenceRequest) -> bytes:
         """The whole answer as the engine wrote it."""
+        return await self._complete(caller, request, await self._route(caller, request))
+
+    async def _complete(
+        self, caller: Caller, request: InferenceRequest, route: Route, *, role: str | None = None
+    ) -> bytes:
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
-            target, reply, meter = await self._open(stack, caller, request)
-            answer = b"".join([chunk async for chunk in reply.chunks()])
+            opened = await self._open(stack, caller, request, route, role)
+            answer = b"".join([chunk async for chunk in opened.reply.chunks()])
             usage = usage_of(answer)
-            await meter.settle(usage)
-        self._record(caller, target, request, usage)
+            await opened.meter.settle(usage)
+        self._record(caller, request, opened, usage)
         return answer
 
     async def stream(
@@ -91,25 +118,26 @@ class Relay:
         become a status. Closing the iterator aborts the request in the engine.
         """
         started = self._timer()
+        route = await self._route(caller, request)
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
-            target, reply, meter = await self._open(stack, caller, request)
+            opened = await self._open(stack, caller, request, route)
             usage = StreamUsage(passed=request.include_usage)
             first = True
             try:
-                async for chunk in reply.chunks():
+                async for chunk in opened.reply.chunks():
                     if first:
                         first = False
                         elapsed = self._timer() - started
-                        metrics.TIME_TO_FIRST_TOKEN.labels(target.kind).observe(elapsed)
+                        metrics.TIME_TO_FIRST_TOKEN.labels(opened.target.kind).observe(elapsed)
                     events = usage.feed(chunk)
                     if usage.done:  # before the client knows that it may ask again
-                        await meter.settle(usage.usage)
+                        await opened.meter.settle(usage.usage)
                     if events:
                         yield events
             finally:
-                await meter.settle(usage.usage)
-                self._record(caller, target, request, usage.usage)
+                await opened.meter.settle(usage.usage)
+                self._record(caller, request, opened, usage.usage)
             if not usage.done:
                 raise StreamCut
 
@@ -123,9 +151,14 @@ class Relay:
             raise
 
     async def _open(
-        self, stack: AsyncExitStack, caller: Caller, request: InferenceRequest
-    ) -> tuple[Target, Reply, Meter]:
-        target = await self._resolver.resolve(caller.tenant_id, request.model)
+        self,
+        stack: AsyncExitStack,
+        caller: Caller,
+        request: InferenceRequest,
+        route: Route,
+        role: str | None = None,
+    ) -> _Opened:
+        target = route.target
         meter = await stack.enter_async_context(self._metering.metered(caller, request.body))
         await stack.enter_async_context(self._admission.place(background=request.background))
         if target.folder is not None:
@@ -136,8 +169,26 @@ class Relay:
         body = {**prompt, "cache_salt": self._salt(caller.tenant_id)}
         if request.stream:
             body["stream_options"] = {**body.get("stream_options", {}), **_COUNTED}
+        if route.shadow is not None and not request.background:
+            role = "primary"
+            self._shadows.start(self._shadow(caller, request, Route(route.shadow)))
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
-        return target, await stack.enter_async_context(forwarded), meter
+        return _Opened(
+            target=target,
+            began=self._timer(),
+            reply=await stack.enter_async_context(forwarded),
+            meter=meter,
+            role=role,
+        )
+
+    async def _route(self, caller: Caller, request: InferenceRequest) -> Route:
+        return await self._resolver.resolve(caller.tenant_id, request.model, request.user)
+
+    async def _shadow(self, caller: Caller, request: InferenceRequest, route: Route) -> bytes:
+        """The same request to another adapter: whole, in the background, at nobody's expense."""
+        body = {key: value for key, value in request.body.items() if key not in _ABOUT_STREAMS}
+        copy = replace(request, body=body, stream=False, background=True)
+        return await self._complete(Caller(caller.tenant_id), copy, route, role="shadow")
 
     async def _plain(self, request: InferenceRequest) -> dict[str, Any]:
         """The body with no special token spelt in what a chat template will render."""
@@ -150,9 +201,14 @@ class Relay:
         return {**request.body, **await asyncio.to_thread(tokens.as_text, chat)}
 
     def _record(
-        self, caller: Caller, target: Target, request: InferenceRequest, usage: Usage | None
+        self, caller: Caller, request: InferenceRequest, opened: _Opened, usage: Usage | None
     ) -> None:
-        if usage is not None:
-            metrics.TOKENS.labels(target.kind, "prompt").inc(usage.prompt_tokens)
-            metrics.TOKENS.labels(target.kind, "completion").inc(usage.completion_tokens)
-            self._ledger.add(caller, target.name, usage, background=request.background)
+        if usage is None:
+            return
+        kind = opened.target.kind
+        metrics.TOKENS.labels(kind, "prompt").inc(usage.prompt_tokens)
+        metrics.TOKENS.labels(kind, "completion").inc(usage.completion_tokens)
+        self._ledger.add(caller, opened.target.name, usage, background=request.background)
+        if opened.role is not None:
+            metrics.SHADOWED_DURATION.labels(opened.role).observe(self._timer() - opened.began)
+            metrics.SHADOWED_TOKENS.labels(opened.role).inc(usage.completion_tokens)

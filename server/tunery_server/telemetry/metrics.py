@@ -37,6 +37,20 @@ RATE_LIMITED = Counter(
 REQUESTS_UNCOUNTED = Counter(
     "tunery_requests_uncounted_total", "Inference requests let pass while Redis was away."
 )
+SHADOWS = Counter(
+    "tunery_shadow_requests_total", "Copies of requests for an alias's shadow.", ["outcome"]
+)
+SHADOWED_DURATION = Histogram(
+    "tunery_shadowed_duration_seconds",
+    "Time in the engine of requests that have a shadow, and of their shadows.",
+    ["role"],
+    buckets=_LATENCY_S,
+)
+SHADOWED_TOKENS = Counter(
+    "tunery_shadowed_completion_tokens_total",
+    "Tokens of answers that have a shadow, and of their shadows.",
+    ["role"],
+)
 ENGINE_READY = Gauge("tunery_engine_ready", "1 while the engine answers, else 0.")
 ENGINE_STARTS = Counter("tunery_engine_starts_total", "Engine processes seen by the gateway.")
 ADAPTERS_LOADED = Gauge("tunery_adapters_loaded", "Adapters that the engine knows.")

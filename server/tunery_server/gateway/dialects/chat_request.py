@@ -10,7 +10,7 @@ Chat = dict[str, Any]
 CHAT_PATH = "/v1/chat/completions"
 
 
-def chat_of(model: str, body: Chat) -> InferenceRequest:
+def chat_of(model: str, body: Chat, *, user: str | None) -> InferenceRequest:
     """The request for the relay. A stream is asked for its counts, which every dialect tells."""
     return InferenceRequest(
         path=CHAT_PATH,
@@ -18,4 +18,5 @@ def chat_of(model: str, body: Chat) -> InferenceRequest:
         body=body,
         stream=body.get("stream", False),
         include_usage=True,
+        user=user or "",
     )

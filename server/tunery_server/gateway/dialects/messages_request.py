@@ -27,7 +27,8 @@ _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 def inference_of(request: MessageRequest) -> InferenceRequest:
     """The chat completion that answers the request."""
-    return chat_of(request.model, _body(request))
+    user = request.metadata.user_id if request.metadata else None
+    return chat_of(request.model, _body(request), user=user)
 
 
 def _body(request: MessageRequest) -> Chat:

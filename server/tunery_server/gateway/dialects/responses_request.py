@@ -26,7 +26,7 @@ _AS_THEY_ARE = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", 
 
 def inference_of(request: ResponseRequest) -> InferenceRequest:
     """The chat completion that answers the request."""
-    return chat_of(request.model, _body(request))
+    return chat_of(request.model, _body(request), user=request.user)
 
 
 def _body(request: ResponseRequest) -> Chat:

@@ -154,7 +154,7 @@ class NoThinking(Request):
 
 
 class MessageMetadata(Request):
-    """Changes nothing."""
+    """Leads the same user the same way where an alias is split."""
 
     user_id: PlainText | None = Field(default=None, max_length=512)
 

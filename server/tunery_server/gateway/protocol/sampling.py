@@ -89,7 +89,10 @@ class PromptCacheOptions(Request):
 
 
 class Ignored(Request):
-    """OpenAI's fields that change nothing on this server. They are accepted and dropped."""
+    """OpenAI's fields that change nothing of an answer. They are accepted and dropped.
+
+    ``user`` alone means something: an alias that is split leads each user the same way.
+    """
 
     user: PlainText | None = Field(default=None, max_length=512)
     store: bool | None = None

@@ -60,6 +60,7 @@ async def _answer(
         body=engine_body(body),
         stream=bool(body.stream),
         include_usage=options is not None and bool(options.include_usage),
+        user=body.user or "",
     )
     if inference.stream:
         return await event_stream(request, relay.stream(caller, inference))

@@ -91,6 +91,9 @@ class Nothing:
     def usable(self, tenant_id: str, model: str) -> None:
         assert "\0" not in model
 
+    def newest(self, tenant_id: str, name: str) -> None:
+        assert name.isascii()
+
     def path(self, adapter_id: str, version: int) -> Path:
         raise AssertionError("there is no adapter")
 
@@ -112,7 +115,7 @@ def keys(headers: list[str]) -> None:
 @given(st.text(max_size=600).filter(lambda name: name != "base"))
 def names(name: str) -> None:
     nothing = Nothing()
-    resolver = Resolver(base_model="base", adapters=nothing, folders=nothing)
+    resolver = Resolver(base_model="base", adapters=nothing, aliases=nothing, folders=nothing)
     with our_own(NotFound):
         asyncio.run(resolver.resolve("acme", name))
         pytest.fail("there is no such model")

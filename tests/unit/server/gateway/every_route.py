@@ -127,7 +127,12 @@ async def _upload(owner: Owner) -> str:
     return await owner.id_of("/v1/uploads", json=body)
 
 
+async def _alias(owner: Owner) -> str:
+    return await owner.id_of("/v1/aliases", json={"name": "bot", "model": "base"})
+
+
 SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
+    "alias": _alias,
     "batch_id": _batch,
     "endpoint_id": _endpoint,
     "file_id": _file,
@@ -139,6 +144,8 @@ SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
 """How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
 
 REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/aliases/{alias}"): {"json": {"model": "base"}},
+    ("POST", "/v1/aliases/{alias}/rollback"): {"json": {}},
     ("POST", "/v1/fine_tuning/checkpoints/{model:path}/permissions"): {
         "json": {"project_ids": ["other"]}
     },
