@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tunery_server.records.database import Database
-from tunery_server.records.rows import Amounts, UsageKey
 from tunery_server.records.usage import HOUR_S, UsageRecords
+from tunery_server.records.usage_rows import Amounts, UsageKey
 
 DAY_S = 24 * HOUR_S
 START = 20_000 * DAY_S

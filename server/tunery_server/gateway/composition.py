@@ -147,11 +147,8 @@ def _services(
     )
     relay = _relay(settings, database, engine, residency, Metering(limiter), ledger)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
-    gatekeeper = Gatekeeper(
-        catalogue=catalogue,
-        jobs=JobRecords(database),
-        held_out=HeldOut(relay=relay, files=file_service),
-    )
+    held_out = HeldOut(relay=relay, files=file_service)
+    gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
     return Services(
         aliases=aliases,
         promotion=Promotion(aliases, gatekeeper),

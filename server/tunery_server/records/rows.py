@@ -1,6 +1,6 @@
 """Rows as frozen data. Times are Unix seconds; ids are random and never reused."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -106,44 +106,6 @@ class AliasRevision:
     reason: str
     comparison: dict[str, Any] | None = None
     """What the gate compared, where there was one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageKey:
-    """What is counted by itself. A field that was not told apart is empty."""
-
-    hour: int
-    """When it begins, in Unix seconds."""
-    tenant_id: str = ""
-    key_id: str = ""
-    model: str = ""
-    background: bool = False
-    """Of a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """How much was used. Each is a sum."""
-
-    requests: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    """Of the input tokens, those that the engine had worked out before."""
-    output_tokens: int = 0
-    trained_tokens: int = 0
-    training_s: float = 0.0
-
-    def __add__(self, other: "Amounts") -> "Amounts":
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Amounts(*(one + another for one, another in pairs))
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRow:
-    """How much of what."""
-
-    key: UsageKey
-    amounts: Amounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tunery_server.records.database import Database
-from tunery_server.records.rows import Amounts, UsageKey, UsageRow
 from tunery_server.records.tables import usage
+from tunery_server.records.usage_rows import Amounts, UsageKey, UsageRow
 
 HOUR_S = 3600
 _AMOUNTS = tuple(field.name for field in fields(Amounts))

@@ -114,13 +114,15 @@ class Aliases:
     def roll_back(self, mover: Mover, name: str, to: int | None) -> AliasRevision:
         """Let the name lead where it led in revision ``to``, or in the one before this one.
 
-        Raises NotFound when there was none.
+        Raises InvalidRequest when it led nowhere then, and NotFound.
         """
         standing = self.get(mover.tenant_id, name)
         wanted = standing.revision - 1 if to is None else to
         [*found] = self._aliases.history(mover.tenant_id, name, before=wanted + 1, limit=1)
         if not found or found[0].revision != wanted or found[0].model is None:
-            raise NotFound(f"There is no revision {wanted} of {name!r} to go back to.")
+            raise InvalidRequest(
+                f"There is no revision {wanted} of {name!r} to go back to.", param="revision"
+            )
         return self._put(
             mover, name, standing, routes_of(found[0]), f"rolled back to revision {wanted}"
         )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from tunery_server.errors import InvalidRequest
-from tunery_server.records.rows import UsageRow
+from tunery_server.records.usage_rows import UsageRow
 from tunery_server.serving.ledger import Ledger
 
 MAX_ROWS = 50_000

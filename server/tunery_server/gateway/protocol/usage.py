@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from tunery_server.gateway.protocol.base import Answer
-from tunery_server.records.rows import UsageRow
+from tunery_server.records.usage_rows import UsageRow
 
 DAY_S = 86_400
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
 from tests.rows import a_batch, an_endpoint
+from tunery_server.ids import new_id
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.webhooks import EndpointRecords
 
@@ -128,7 +129,7 @@ async def _upload(owner: Owner) -> str:
 
 
 async def _alias(owner: Owner) -> str:
-    return await owner.id_of("/v1/aliases", json={"name": "bot", "model": "base"})
+    return await owner.id_of("/v1/aliases", json={"name": new_id("bot-"), "model": "base"})
 
 
 SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {

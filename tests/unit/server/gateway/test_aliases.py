@@ -124,7 +124,7 @@ async def test_a_rollback_leads_everybody_back_and_the_history_tells_of_it(
     assert page["has_more"]
     rest = (await call(gateway, "GET", "/bot/revisions?before=2")).json()
     assert [revision["reason"] for revision in rest["data"]] == ["created"]
-    assert (await call(gateway, "POST", "/bot/rollback", {"revision": 9})).status_code == 404
+    assert (await call(gateway, "POST", "/bot/rollback", {"revision": 9})).status_code == 400
 
 
 async def test_a_move_from_a_revision_that_is_past_is_refused(

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.engines import Fault
-from tunery_server.records.rows import Amounts, UsageKey
+from tunery_server.records.usage_rows import Amounts, UsageKey
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.usage import StreamUsage, Usage
