@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)
     """Requests that may wait for one of those places before the next is refused."""
+    max_queue_wait_s: float = Field(default=120.0, gt=0)
+    """Longest that a request may wait for a place before it is refused."""
     max_batch_concurrency: int = Field(default=8, ge=1)
     """Lines of batches inside the engine at once; they take what other requests leave free."""
     max_event_streams: int = Field(default=1024, ge=1)

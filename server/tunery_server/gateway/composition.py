@@ -71,6 +71,7 @@ from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
 from tunery_server.serving.shadows import Shadows
+from tunery_server.serving.slots import Slots
 from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.webhooks.destinations import Destinations
 from tunery_server.webhooks.poster import Poster
@@ -296,7 +297,10 @@ def _relay(
         metering=metering,
         ledger=ledger,
         admission=Admission(
-            places=settings.max_concurrent_requests, line=settings.max_queued_requests
+            places=settings.max_concurrent_requests,
+            line=settings.max_queued_requests,
+            slots=Slots(settings.max_loras),
+            wait_s=settings.max_queue_wait_s,
         ),
         breaker=Breaker(timer=time.monotonic),
         shadows=Shadows(),

@@ -55,24 +55,22 @@ class Metering:
         self._limiter = limiter
 
     @asynccontextmanager
-    async def metered(self, caller: Caller, body: dict[str, Any]) -> AsyncIterator[Meter]:
-        """Hold leave for one request.
+    async def metered(self, caller: Caller, tokens: int) -> AsyncIterator[Meter]:
+        """Hold leave for one request that is expected to take ``tokens``.
 
         Without Redis it passes uncounted: the engine is protected by its own bounds, and a hiccup
         of the counter should fail nobody. Raises RateLimited, or QuotaExceeded for a request that
         no wait will let through.
         """
-        meter = Meter(self._limiter, await self._leave(caller, body))
+        meter = Meter(self._limiter, await self._leave(caller, tokens))
         try:
             yield meter
         finally:
             await meter.settle(None)
 
-    async def _leave(self, caller: Caller, body: dict[str, Any]) -> Grant | None:
+    async def _leave(self, caller: Caller, tokens: int) -> Grant | None:
         if not any(subject.limits for subject in caller.subjects):
             return None
-        counted = any(subject.limits.tokens_per_minute for subject in caller.subjects)
-        tokens = tokens_of(body) if counted else 0
         try:
             leave, standing = await self._limiter.take(caller.subjects, tokens=tokens)
         except LimitsUnavailable:

@@ -10,11 +10,11 @@ import orjson
 
 from tunery_server.engine.contract import Engine, Reply
 from tunery_server.errors import EngineUnavailable
-from tunery_server.serving.admission import Admission
+from tunery_server.serving.admission import Admission, Place
 from tunery_server.serving.breaker import Breaker, fingerprint
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.ledger import Ledger
-from tunery_server.serving.metering import Meter, Metering
+from tunery_server.serving.metering import Meter, Metering, tokens_of
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Route, Target
 from tunery_server.serving.shadows import Shadows
@@ -56,6 +56,7 @@ class _Opened:
     target: Target
     reply: Reply
     meter: Meter
+    place: Place
     role: str | None
     """``primary`` beside a shadow, ``shadow``, or None where there is none."""
     began: float
@@ -159,8 +160,16 @@ class Relay:
         role: str | None = None,
     ) -> _Opened:
         target = route.target
-        meter = await stack.enter_async_context(self._metering.metered(caller, request.body))
-        await stack.enter_async_context(self._admission.place(background=request.background))
+        cost = tokens_of(request.body)
+        meter = await stack.enter_async_context(self._metering.metered(caller, cost))
+        place = await stack.enter_async_context(
+            self._admission.place(
+                tenant=caller.tenant_id,
+                adapter=target.name if target.folder else None,
+                cost=cost,
+                background=request.background,
+            )
+        )
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
         prompt = {**await self._plain(request), "model": target.name}
@@ -178,6 +187,7 @@ class Relay:
             began=self._timer(),
             reply=await stack.enter_async_context(forwarded),
             meter=meter,
+            place=place,
             role=role,
         )
 
@@ -205,6 +215,7 @@ class Relay:
     ) -> None:
         if usage is None:
             return
+        opened.place.took(usage.prompt_tokens + usage.completion_tokens)
         kind = opened.target.kind
         metrics.TOKENS.labels(kind, "prompt").inc(usage.prompt_tokens)
         metrics.TOKENS.labels(kind, "completion").inc(usage.completion_tokens)

@@ -28,6 +28,11 @@ TOKENS = Counter(
 )
 REQUESTS_RUNNING = Gauge("tunery_requests_running", "Inference requests inside the engine.")
 REQUESTS_WAITING = Gauge("tunery_requests_waiting", "Inference requests waiting for a place.")
+ADMISSION_WAIT = Histogram(
+    "tunery_admission_wait_seconds",
+    "Time that inference requests waited for a place in the engine.",
+    buckets=_LATENCY_S,
+)
 REQUESTS_REFUSED = Counter(
     "tunery_requests_refused_total", "Inference requests refused because all places were taken."
 )

@@ -5,6 +5,11 @@ import pytest
 
 from tunery_server.errors import Overloaded
 from tunery_server.serving.admission import Admission
+from tunery_server.serving.slots import Slots
+
+
+def admission_of(**bounds: int) -> Admission:
+    return Admission(**bounds, slots=Slots(1))
 
 
 class Guest:
@@ -32,7 +37,7 @@ def inside(guests: list[Guest]) -> list[bool]:
 
 
 async def test_places_then_the_line_then_refusal() -> None:
-    admission = Admission(places=2, line=1)
+    admission = admission_of(places=2, line=1)
     guests = [Guest(admission) for _ in range(3)]
     await settled()
     assert [guest.inside.is_set() for guest in guests] == [True, True, False]
@@ -48,7 +53,7 @@ async def test_places_then_the_line_then_refusal() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    admission = Admission(places=1, line=10)
+    admission = admission_of(places=1, line=10)
     guests = [Guest(admission) for _ in range(5)]
     for place, guest in enumerate(guests):
         await settled()
@@ -61,7 +66,7 @@ async def test_first_come_first_served() -> None:
 async def test_a_place_is_given_back_however_one_leaves(
     leaving: Callable[[Guest], object],
 ) -> None:
-    admission = Admission(places=1, line=0)
+    admission = admission_of(places=1, line=0)
     for _ in range(3):
         guest = Guest(admission)
         await settled()
@@ -71,7 +76,7 @@ async def test_a_place_is_given_back_however_one_leaves(
 
 
 async def test_who_gives_up_waiting_leaves_the_line() -> None:
-    admission = Admission(places=1, line=1)
+    admission = admission_of(places=1, line=1)
     first = Guest(admission)
     for _ in range(3):
         waiting = Guest(admission)
@@ -85,7 +90,7 @@ async def test_who_gives_up_waiting_leaves_the_line() -> None:
 
 
 async def test_whoever_comes_is_served_before_the_whole_background_line() -> None:
-    admission = Admission(places=3, line=10)
+    admission = admission_of(places=3, line=10)
     lines = [Guest(admission, background=True) for _ in range(6)]
     await settled()
     assert inside(lines) == [True, True, False, False, False, False]
@@ -105,7 +110,7 @@ async def test_whoever_comes_is_served_before_the_whole_background_line() -> Non
 
 
 async def test_the_background_has_the_only_place_while_nobody_else_wants_it() -> None:
-    admission = Admission(places=1, line=0)
+    admission = admission_of(places=1, line=0)
     lines = [Guest(admission, background=True) for _ in range(2)]
     await settled()
     assert inside(lines) == [True, False]
@@ -115,7 +120,7 @@ async def test_the_background_has_the_only_place_while_nobody_else_wants_it() ->
 
 
 async def test_the_background_takes_nothing_from_the_line() -> None:
-    admission = Admission(places=2, line=1)
+    admission = admission_of(places=2, line=1)
     lines = [Guest(admission, background=True) for _ in range(5)]
     clients = [Guest(admission) for _ in range(2)]
     await settled()
@@ -130,7 +135,7 @@ async def test_the_background_takes_nothing_from_the_line() -> None:
 
 @pytest.mark.parametrize("background", [False, True])
 async def test_a_place_granted_to_whoever_gave_up_goes_to_the_next(background: bool) -> None:
-    admission = Admission(places=1, line=10)
+    admission = admission_of(places=1, line=10)
     first = Guest(admission)
     waiting = [Guest(admission, background=background) for _ in range(2)]
     await settled()
