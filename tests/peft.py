@@ -9,7 +9,7 @@ _HIDDEN = 8
 _MODULE = "base_model.model.model.layers.0.self_attn.q_proj"
 
 
-def write_peft_folder(folder: Path, *, value: float = 0.5) -> Path:
+def write_peft_folder(folder: Path, *, value: float = 0.5, hidden: int = _HIDDEN) -> Path:
     """A LoRA of one module in float32, every weight ``value``; what the trainer leaves behind."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
@@ -21,13 +21,13 @@ def write_peft_folder(folder: Path, *, value: float = 0.5) -> Path:
         "bias": "none",
     }
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "adapter_model.safetensors").write_bytes(_safetensors(value))
+    (folder / "adapter_model.safetensors").write_bytes(_safetensors(value, hidden))
     return folder
 
 
-def _safetensors(value: float) -> bytes:
+def _safetensors(value: float, hidden: int) -> bytes:
     """https://github.com/huggingface/safetensors#format: header length, header, data."""
-    shapes = {f"{_MODULE}.lora_A.weight": [RANK, _HIDDEN], f"{_MODULE}.lora_B.weight": [8, RANK]}
+    shapes = {f"{_MODULE}.lora_A.weight": [RANK, hidden], f"{_MODULE}.lora_B.weight": [8, RANK]}
     header, data = {}, b""
     for name, shape in shapes.items():
         weights = struct.pack("<f", value) * (shape[0] * shape[1])

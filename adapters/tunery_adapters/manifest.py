@@ -19,6 +19,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Imported(_Frozen):
+    """The file that an adapter was brought in."""
+
+    file_id: str
+    filename: str
+    sha256: Sha256
+
+
 class Provenance(_Frozen):
     """What the publisher knows of an adapter version and the files cannot tell."""
 
@@ -28,15 +36,27 @@ class Provenance(_Frozen):
     """The public name, such as ``ft:smollm2-135m-instruct:org:suffix:abc123``."""
     base_model: str
     """The canonical id of the base model, never a path."""
+    base_sha256: Sha256 | None = None
+    """Of what ``sha256sum config.json *.safetensors`` says in the base model's folder."""
     tenant_id: str
     parent: str | None = None
     """The adapter that its training went on from, by its public name."""
     job_id: str | None = None
     step: int | None = None
     created_at: datetime
+    imported: Imported | None = None
+    """None for what was trained here."""
+    training_file: str | None = None
     dataset_sha256: Sha256 | None = None
+    validation_file: str | None = None
     settings: Mapping[str, Any] = {}
     metrics: Mapping[str, Any] = {}
+    trained_tokens: int | None = None
+    """Tokens under the loss, over all epochs."""
+    training_s: float | None = None
+    """From the loaded base model to the last step, of the attempt that finished."""
+    libraries: Mapping[str, str] = {}
+    """Versions of what trained it, by distribution."""
 
 
 class FileRecord(_Frozen):

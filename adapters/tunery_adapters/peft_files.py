@@ -10,13 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunery_adapters.errors import InvalidAdapterError
-from tunery_adapters.tensor_file import Tensor, check_finite, load_json, read_header
+from tunery_adapters.base_model import BaseModel, Layers
+from tunery_adapters.errors import (
+    InvalidAdapterError,
+    OtherBaseError,
+    UnsupportedAdapterError,
+)
+from tunery_adapters.tensor_file import (
+    MAX_HEADER_BYTES,
+    Tensor,
+    check_finite,
+    load_json,
+    read_header,
+)
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 MAX_CONFIG_BYTES = 1 << 20
 MAX_ALPHA = 1e6
+
+_FIXED_HEADER_BYTES = 1 << 16
+_TENSOR_HEADER_BYTES = 512
 
 _REFUSED_WHEN_SET = (
     "use_dora",
@@ -34,11 +48,24 @@ _REFUSED_WHEN_SET = (
     "exclude_modules",
     "fan_in_fan_out",
     "auto_mapping",
+    "corda_config",
+    "loftq_config",
+    "lora_ga_config",
+    "velora_config",
+    "monteclora_config",
+    "arrow_config",
+    "kasa_config",
 )
-"""Keys that change what the weights mean. Each may be there only with an empty value."""
+"""Keys that change what the weights mean, or name what PEFT would import or load.
+
+Each may be there only with an empty value.
+"""
 
 _PLAIN_INITS = ("gaussian", "eva", "orthogonal")
 """Named initialisations that leave the base as it was, unlike PiSSA, OLoRA, LoftQ or CorDA."""
+
+_MEGATRON_CORE = "megatron.core"
+"""What PEFT writes there by default."""
 
 _NAME = re.compile(
     r"base_model\.model\.(?P<module>\w+(?:\.\w+)*)\.lora_(?P<side>[AB])\.weight", re.A
@@ -58,17 +85,25 @@ class PeftFolder:
     size_bytes: int
 
 
-def inspect(folder: Path, *, max_rank: int) -> PeftFolder:
+def inspect(folder: Path, *, max_rank: int, base: BaseModel | None = None) -> PeftFolder:
     """Check ``adapter_config.json`` and ``adapter_model.safetensors`` to the last value.
 
-    Raises InvalidAdapterError, whose ``param`` names the file, key or tensor at fault.
+    With ``base`` against its name and the sizes of its layers, too. Raises InvalidAdapterError,
+    whose ``param`` names the file, key or tensor at fault, and BaseModelAbsentError.
     """
     config = _read_config(_regular_file(folder, CONFIG))
     weights = _regular_file(folder, WEIGHTS)
     rank = _rank(config, max_rank)
     targets = _target_modules(config)
-    tensors = read_header(weights)
-    _check_pairs(tensors, rank, targets)
+    if base is None:
+        tensors = read_header(weights)
+        _check_pairs(tensors, rank, targets)
+    else:
+        _check_base_name(config, base)
+        layers = base.layers()
+        tensors = read_header(weights, max_bytes=_header_bytes(len(layers)))
+        _check_pairs(tensors, rank, targets)
+        _check_sizes(tensors, layers)
     check_finite(weights, tensors)
     return PeftFolder(
         rank=rank,
@@ -102,15 +137,28 @@ def _read_config(path: Path) -> Mapping[str, Any]:
 
 def _check_features(config: Mapping[str, Any]) -> None:
     if config.get("peft_type") != "LORA":
-        raise InvalidAdapterError("only adapters of peft_type LORA are served", "peft_type")
+        raise UnsupportedAdapterError("only adapters of peft_type LORA are served", "peft_type")
     if config.get("bias", "none") != "none":
-        raise InvalidAdapterError("bias must be 'none'", "bias")
+        raise UnsupportedAdapterError("bias must be 'none'", "bias")
+    if config.get("megatron_core") not in (None, _MEGATRON_CORE):
+        raise UnsupportedAdapterError("megatron_core names no module of PEFT's", "megatron_core")
     init = config.get("init_lora_weights", True)
     if not (init is None or isinstance(init, bool) or init in _PLAIN_INITS):
-        raise InvalidAdapterError("init_lora_weights changes the base model", "init_lora_weights")
+        raise UnsupportedAdapterError(
+            "init_lora_weights changes the base model", "init_lora_weights"
+        )
     for key in _REFUSED_WHEN_SET:
         if config.get(key):
-            raise InvalidAdapterError(f"{key} cannot be served", key)
+            raise UnsupportedAdapterError(f"{key} cannot be served", key)
+
+
+def _check_base_name(config: Mapping[str, Any], base: BaseModel) -> None:
+    named = config.get("base_model_name_or_path")
+    if named is not None and not (isinstance(named, str) and base.is_called(named)):
+        raise OtherBaseError(
+            f"the adapter says that it belongs to another base model than {base.name!r}",
+            "base_model_name_or_path",
+        )
 
 
 def _rank(config: Mapping[str, Any], max_rank: int) -> int:
@@ -148,6 +196,24 @@ def _check_pairs(tensors: Iterable[Tensor], rank: int, targets: tuple[str, ...])
     for module, found in sides.items():
         if found != {"A", "B"}:
             raise InvalidAdapterError(f"{module} has only one of lora_A and lora_B", module)
+
+
+def _header_bytes(layers: int) -> int:
+    """More than the header of a pair on every layer takes, so that no longer one is parsed."""
+    return min(MAX_HEADER_BYTES, _FIXED_HEADER_BYTES + 2 * layers * _TENSOR_HEADER_BYTES)
+
+
+def _check_sizes(tensors: Iterable[Tensor], layers: Layers) -> None:
+    for tensor in tensors:
+        module, side = _module_and_side(tensor)
+        if module not in layers:
+            raise InvalidAdapterError(f"the base model has no linear layer {module}", tensor.name)
+        size, found = layers[module], tensor.shape[1] if side == "A" else tensor.shape[0]
+        if found != (size.inputs if side == "A" else size.outputs):
+            raise InvalidAdapterError(
+                f"{tensor.name} does not fit {module}: {size.inputs} in, {size.outputs} out",
+                tensor.name,
+            )
 
 
 def _module_and_side(tensor: Tensor) -> tuple[str, str]:

@@ -12,12 +12,14 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import ValidationError
 
+from tunery_adapters.base_model import BaseModel
 from tunery_adapters.errors import (
     AdapterDamagedError,
     AdapterExistsError,
@@ -50,20 +52,28 @@ class AdapterStore:
         self._root = root
         self._max_rank = max_rank
 
-    def publish(self, source: Path, provenance: Provenance) -> Published:
-        """Check the PEFT folder ``source`` and publish a clean copy of it.
+    def publish(
+        self, source: Path, provenance: Provenance, *, base: BaseModel | None = None
+    ) -> Published:
+        """Check the PEFT folder ``source``, against ``base`` if given, and publish a clean copy.
 
         Nothing but the weights is copied: the configuration is written anew, so no path, no code
         reference and no stray file gets through. Publishing the same weights again returns what
         is there. Raises InvalidAdapterError, AdapterExistsError.
         """
-        staged = self._root / f"{_TEMPORARY}{uuid4().hex}"
-        staged.mkdir(parents=True)
-        try:
-            manifest = self._stage(source, staged, provenance)
+        with self.scratch() as staged:
+            manifest = self._stage(source, staged, provenance, base)
             return self._settle(staged, manifest)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder beside the adapters, for the time of this context."""
+        folder = self._root / f"{_TEMPORARY}{uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
         finally:
-            _remove(staged)
+            _remove(folder)
 
     def path(self, adapter_id: str, version: int) -> Path:
         """Return the folder of a published version; raises AdapterNotFoundError."""
@@ -91,29 +101,44 @@ class AdapterStore:
         return manifest
 
     def delete(self, adapter_id: str, version: int) -> None:
-        """Remove a version: first out of sight by one rename, then its files."""
+        """Remove a version: first out of sight by one rename, then its files.
+
+        A reader that has them open reads on. Raises AdapterNotFoundError.
+        """
         folder = self.path(adapter_id, version)
         doomed = self._root / f"{_TEMPORARY}{uuid4().hex}"
         folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
         folder.rename(doomed)
         _sync(folder.parent)
+        with suppress(OSError):  # another version is in it
+            folder.parent.rmdir()
         _remove(doomed)
 
-    def sweep(self) -> int:
+    def sweep(self, before: float) -> int:
         """Remove what killed publishes and deletes left behind; returns how many folders.
 
-        Run it when no publish is under way, at start.
+        ``before`` is Unix time: what was written to since then may be at work.
         """
-        leftovers = list(self._leftovers())
+        leftovers = [folder for folder in self._leftovers() if _written_at(folder) < before]
         for folder in leftovers:
             _remove(folder)
         return len(leftovers)
 
-    def _stage(self, source: Path, staged: Path, provenance: Provenance) -> Manifest:
+    def published(self, before: float) -> Iterator[tuple[str, int]]:
+        """Ids and versions that are there since before a Unix time."""
+        for folder in self._root.glob("*/v*"):
+            number = folder.name[1:]
+            published = number.isdecimal() and not folder.parent.name.startswith(_TEMPORARY)
+            if published and _written_at(folder) < before:
+                yield folder.parent.name, int(number)
+
+    def _stage(
+        self, source: Path, staged: Path, provenance: Provenance, base: BaseModel | None
+    ) -> Manifest:
         # Copied before it is checked: the bytes that were judged are the bytes that are kept.
         for name in (CONFIG, WEIGHTS):
             _copy(source / name, staged / name)
-        peft = inspect(staged, max_rank=self._max_rank)
+        peft = inspect(staged, max_rank=self._max_rank, base=base)
         (staged / CONFIG).write_text(_clean_config(peft, provenance.base_model))
         manifest = Manifest(
             **dict(provenance),
@@ -203,6 +228,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _written_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # another process was faster
+        return float("inf")
 
 
 def _remove(folder: Path) -> None:

@@ -45,8 +45,8 @@ class Tensor:
     end: int
 
 
-def read_header(file: Path) -> tuple[Tensor, ...]:
-    """Return the file's tensors in the order of their bytes.
+def read_header(file: Path, *, max_bytes: int = MAX_HEADER_BYTES) -> tuple[Tensor, ...]:
+    """Return the file's tensors in the order of their bytes; ``max_bytes`` is of the header.
 
     Raises InvalidAdapterError unless the tensors tile the file without hole, overlap or rest.
     """
@@ -54,7 +54,7 @@ def read_header(file: Path) -> tuple[Tensor, ...]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
         start = _LENGTH_BYTES + length
-        if size < _LENGTH_BYTES or start > size or length > MAX_HEADER_BYTES:
+        if size < _LENGTH_BYTES or start > size or length > max_bytes:
             raise _invalid(file, "its header is cut off or too long")
         entries = _entries(file, stream.read(length))
     tensors = sorted((_tensor(name, entry, start) for name, entry in entries), key=_by_offset)

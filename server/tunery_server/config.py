@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     """Bytes of files that a tenant may keep, pending uploads included."""
     max_pending_uploads: int = Field(default=64, ge=1)
     """Uploads in parts that a tenant may have begun and not ended."""
+    max_adapters_per_tenant: int = Field(default=10_000, ge=1)
+    """Adapters that a tenant may have before it can import another one."""
+    max_adapter_bytes_per_tenant: int = Field(default=100 * 2**30, ge=1024)
+    """The same in bytes of weights."""
     max_concurrent_requests: int = Field(default=64, ge=1)
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)

@@ -1,7 +1,9 @@
 """Objects of tenant acme that are there before schemathesis starts, for it to find."""
 
+from pathlib import Path
 from typing import Any
 
+from tests.archives import a_tar, members, write_base_model
 from tests.rows import a_batch, a_file, a_job, a_permission, a_revision, an_endpoint
 from tests.unit.server.gateway.composed import Gateway
 from tunery_server.files.uploads import NewUpload
@@ -29,6 +31,7 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
         "shared": [shared],
         "files": [_file(gateway) for _ in range(EACH)],
         "inputs": [_file(gateway, purpose="batch", examples=None) for _ in range(EACH)],
+        "archives": [_file(gateway, content=_archive(gateway), **_USER_DATA)],
         "jobs": [_job(gateway, status) for status in _STATUSES for _ in range(EACH)],
         "batches": [_batch(gateway) for _ in range(EACH)],
         "permissions": [_permission(gateway, shared, f"tenant-{n}") for n in range(EACH)],
@@ -43,11 +46,20 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
 _STATUSES = (JobStatus.QUEUED, JobStatus.PAUSED)
 
 
-def _file(gateway: Gateway, **values: Any) -> str:
-    file = a_file(bytes=len(_CONTENT), **values)
+_USER_DATA: dict[str, Any] = {"purpose": "user_data", "examples": None}
+
+
+def _archive(gateway: Gateway) -> bytes:
+    """An adapter that fits the base model, which is put where it belongs."""
+    write_base_model(Path(gateway.settings.base_model_path))
+    return a_tar(members(gateway.settings.home / "peft"))
+
+
+def _file(gateway: Gateway, *, content: bytes = _CONTENT, **values: Any) -> str:
+    file = a_file(bytes=len(content), **values)
     folder = gateway.settings.home / "files"
     folder.mkdir(exist_ok=True)
-    (folder / file.id).write_bytes(_CONTENT)
+    (folder / file.id).write_bytes(content)
     FileRecords(gateway.database).add(file)
     return file.id
 

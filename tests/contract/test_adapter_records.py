@@ -39,14 +39,14 @@ class TestAdapters:
         assert adapters.list("rival") == Page((), has_more=False)
         with pytest.raises(InvalidRequest):
             adapters.list("rival", after=adapter.adapter_id)
-        assert adapters.retire("rival", adapter.model) is None
+        assert adapters.retire("rival", adapter.model, NOW) is None
         assert adapters.get("acme", adapter.model) == adapter
 
     def test_a_retired_adapter_is_gone_for_good(self, adapters: AdapterRecords) -> None:
         adapter = an_adapter()
         adapters.add(adapter)
-        assert adapters.retire("acme", adapter.model) == adapter
-        assert adapters.retire("acme", adapter.model) is None
+        assert adapters.retire("acme", adapter.model, NOW) == adapter
+        assert adapters.retire("acme", adapter.model, NOW) is None
         assert adapters.get("acme", adapter.model) is None
         assert adapters.list("acme") == Page((), has_more=False)
         adapters.add(adapter)
@@ -84,7 +84,7 @@ class TestPermissions:
         assert adapters.usable("third", shared.model) is None
         assert adapters.get("rival", shared.model) is None
         assert adapters.list("rival") == Page((), has_more=False)
-        assert adapters.retire("rival", shared.model) is None
+        assert adapters.retire("rival", shared.model, NOW) is None
         assert permissions.delete(shared.model, permission.id)
         assert not permissions.delete(shared.model, permission.id)
         assert adapters.usable("rival", shared.model) is None
@@ -95,7 +95,7 @@ class TestPermissions:
         adapter = an_adapter()
         adapters.add(adapter)
         permissions.add([a_permission(model=adapter.model)])
-        adapters.retire("acme", adapter.model)
+        adapters.retire("acme", adapter.model, NOW)
         assert adapters.usable("rival", adapter.model) is None
         assert permissions.list(adapter.model) == Page((), has_more=False)
 

@@ -47,13 +47,13 @@ class Incoming:
         self._bytes += len(chunk)
         if self._bytes > self._max_bytes:
             raise TooLarge(f"More than the {self._max_bytes} bytes that are allowed.")
-        with _told_when_full():
+        with told_when_full():
             self._file.write(chunk)
         self._digest.update(chunk)
 
     def seal(self) -> Stored:
         """Nothing more comes: bring it to the disk and say what it is."""
-        with _told_when_full():
+        with told_when_full():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -61,7 +61,7 @@ class Incoming:
 
     def keep(self, name: str) -> None:
         """Give a sealed file its name in the folder, in place of one that has it."""
-        with _told_when_full():
+        with told_when_full():
             self.path.replace(self.path.with_name(name))
             _sync_folder(self.path.parent)
 
@@ -85,7 +85,7 @@ class FileStore:
 
     def incoming(self) -> Incoming:
         """A new file of at most ``max_bytes``."""
-        with _told_when_full():
+        with told_when_full():
             self._root.mkdir(parents=True, exist_ok=True)
             file = (self._root / f".{new_id('')}.incoming").open("wb")
         return Incoming(file, max_bytes=self._max_bytes)
@@ -120,7 +120,8 @@ def _written_at(entry: os.DirEntry[str]) -> float:
 
 
 @contextlib.contextmanager
-def _told_when_full() -> Iterator[None]:
+def told_when_full() -> Iterator[None]:
+    """Raises StorageFull for what the disk says when it has no room."""
     try:
         yield
     except OSError as error:

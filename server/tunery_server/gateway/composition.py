@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import redis
 import redis.asyncio
 
+from tunery_adapters.base_model import BaseModel
 from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions as batch_transitions
 from tunery_server.batches.attempt import Bench
@@ -34,6 +35,7 @@ from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.lineage import Lineage
+from tunery_server.jobs.names import model_name
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
@@ -50,11 +52,14 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
-from tunery_server.records.quota import Quota
+from tunery_server.records.quota import AdapterQuota, Quota
 from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.usage import UsageRecords
 from tunery_server.records.webhooks import EndpointRecords
+from tunery_server.registry.exports import Exports
+from tunery_server.registry.imports import Imports
+from tunery_server.registry.removal import Removal
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.breaker import Breaker
@@ -107,6 +112,7 @@ def compose(settings: Settings, engine: Engine | None) -> Composition:
             EngineMonitor(engine, services.residency).run(),
             Sweeper([services.files.sweep, services.uploads.sweep]).run(),
             _batch_runner(settings, database, services.relay).run(),
+            _removal(settings, database, services.residency).run(),
         ]
         if not Destinations.of(settings.webhook_hosts).off:
             loops.append(_sender(settings, database).run())
@@ -139,13 +145,7 @@ def _services(
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
-    catalogue = Catalogue(
-        base_model=settings.base_model_name,
-        started_at=time.time(),
-        adapters=AdapterRecords(database),
-        aliases=AliasRecords(database),
-        residency=residency,
-    )
+    catalogue = _catalogue(settings, database, residency)
     relay = _relay(settings, database, engine, residency, Metering(limiter), ledger)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
     held_out = HeldOut(relay=relay, files=file_service)
@@ -155,6 +155,8 @@ def _services(
         promotion=Promotion(aliases, gatekeeper),
         authenticator=_authenticator(settings, database),
         engine=engine,
+        exports=Exports(_adapter_store(settings)),
+        imports=_imports(settings, database, file_service, residency),
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=catalogue,
@@ -174,6 +176,17 @@ def _services(
             limit=settings.max_event_streams, per_tenant=settings.max_event_streams_per_tenant
         ),
         webhooks=_webhooks(settings, database),
+    )
+
+
+def _catalogue(settings: Settings, database: Database, residency: Residency) -> Catalogue:
+    return Catalogue(
+        base_model=settings.base_model_name,
+        started_at=time.time(),
+        adapters=AdapterRecords(database),
+        aliases=AliasRecords(database),
+        residency=residency,
+        clock=time.time,
     )
 
 
@@ -277,6 +290,41 @@ def _batch_runner(settings: Settings, database: Database, relay: Relay) -> Batch
     return BatchRunner(bench)
 
 
+def _adapter_store(settings: Settings) -> AdapterStore:
+    return AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
+
+
+def _imports(
+    settings: Settings, database: Database, file_service: FileService, residency: Residency
+) -> Imports:
+    base, organization = settings.base_model_name, settings.organization
+    return Imports(
+        files=file_service,
+        bytes_of=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
+        store=_adapter_store(settings),
+        adapters=AdapterRecords(database),
+        base=BaseModel(base, settings.base_model_path),
+        residency=residency,
+        name=functools.partial(model_name, base, organization),
+        max_rank=settings.max_lora_rank,
+        quota=AdapterQuota(
+            adapters=settings.max_adapters_per_tenant,
+            bytes=settings.max_adapter_bytes_per_tenant,
+        ),
+        clock=time.time,
+    )
+
+
+def _removal(settings: Settings, database: Database, residency: Residency) -> Removal:
+    return Removal(
+        store=_adapter_store(settings),
+        adapters=AdapterRecords(database),
+        residency=residency,
+        longest_request_s=settings.request_timeout_s,
+        clock=time.time,
+    )
+
+
 def _relay(
     settings: Settings,
     database: Database,
@@ -291,7 +339,7 @@ def _relay(
             base_model=settings.base_model_name,
             adapters=AdapterRecords(database),
             aliases=AliasRecords(database),
-            folders=AdapterStore(settings.home / "adapters"),
+            folders=_adapter_store(settings),
         ),
         residency=residency,
         metering=metering,

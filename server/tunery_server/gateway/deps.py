@@ -21,6 +21,8 @@ from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.records.idempotency import Sending
+from tunery_server.registry.exports import Exports
+from tunery_server.registry.imports import Imports
 from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.catalogue import Catalogue
@@ -43,9 +45,11 @@ class Services:
     batches: BatchService
     catalogue: Catalogue
     engine: Engine
+    exports: Exports
     failed_attempts: FailedAttempts
     feed: Feed
     files: FileService
+    imports: Imports
     jobs: JobService
     permissions: Permissions
     promotion: Promotion

@@ -223,10 +223,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes of this path; Starlette names those of the first."""
+    """The methods of all routes of this path; Starlette names those of the first route."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
-    there = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return ", ".join(sorted({method for route in there for method in route.methods or ()}))
+    there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    same = (route for route in there if route.path == there[0].path)
+    return ", ".join(sorted({method for route in same for method in route.methods or ()}))
 
 
 async def _on_invalid_parameters(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from tunery_server.errors import QuotaExceeded
 from tunery_server.records.rows import WAITING, UploadStatus
-from tunery_server.records.tables import api_keys, files, jobs, uploads
+from tunery_server.records.tables import adapters, api_keys, files, jobs, uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,27 @@ class Quota:
     files: int
     bytes: int
     pending_uploads: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterQuota:
+    """What one tenant may bring in; a job's adapters count, and are never refused."""
+
+    adapters: int
+    bytes: int
+
+
+def require_adapter_room(
+    connection: Connection, tenant_id: str, quota: AdapterQuota, *, bytes: int
+) -> None:
+    """Raises QuotaExceeded unless the tenant may bring in one more adapter of so many bytes."""
+    _one_at_a_time(connection, tenant_id)
+    mine, there = adapters.c.tenant_id == tenant_id, adapters.c.removed_at.is_(None)
+    kept, kept_bytes = _totals(connection, adapters, mine & there)
+    if kept >= quota.adapters:
+        raise QuotaExceeded(f"You may keep {quota.adapters} adapters; delete one first.")
+    if kept_bytes + bytes > quota.bytes:
+        raise QuotaExceeded(f"You may keep {quota.bytes} bytes of adapters; delete some first.")
 
 
 def require_room(connection: Connection, tenant_id: str, quota: Quota, *, bytes: int) -> None:

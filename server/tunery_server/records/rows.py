@@ -318,6 +318,9 @@ class Adapter:
     metrics: dict[str, float] = field(default_factory=dict)
     parent: str | None = None
     """The adapter that its training went on from, by its model name."""
+    retired_at: float | None = None
+    removed_at: float | None = None
+    """When its files went."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,6 +202,8 @@ adapters = Table(
     Column("status", String, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("parent", String),
+    Column("retired_at", Float),
+    Column("removed_at", Float),
     UniqueConstraint("adapter_id", "version"),
     Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
 )

@@ -1,5 +1,6 @@
 """What one tenant may name in a request, and taking it out of service."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tunery_server.errors import EngineUnavailable, InvalidRequest, NotFound
@@ -21,7 +22,7 @@ class AdapterRegistry(Protocol):
     ) -> Page[Adapter]:
         """A page, newest first; InvalidRequest when ``after`` is not in the list."""
 
-    def retire(self, tenant_id: str, model: str) -> Adapter | None:
+    def retire(self, tenant_id: str, model: str, now: float) -> Adapter | None:
         """Stop serving a version; None when there is none."""
 
 
@@ -43,12 +44,14 @@ class Catalogue:
         adapters: AdapterRegistry,
         aliases: AliasLookup,
         residency: Residency,
+        clock: Callable[[], float],
     ) -> None:
         self.base_model = base_model
         self.started_at = started_at
         self._adapters = adapters
         self._aliases = aliases
         self._residency = residency
+        self._clock = clock
 
     def adapters(
         self, tenant_id: str, *, after: str | None = None, limit: int = 10_000
@@ -79,10 +82,13 @@ class Catalogue:
             raise InvalidRequest(
                 f"The alias {names[0]!r} leads to it. Move or delete that first.", param="model"
             )
-        return _found(self._adapters.retire(tenant_id, model), model)
+        return _found(self._adapters.retire(tenant_id, model, self._clock()), model)
 
     async def unload(self, adapter: Adapter) -> None:
-        """Free what a retired adapter took in the engine, if the engine answers."""
+        """Free what a retired adapter took in the engine, once no request uses it.
+
+        Nothing happens while the engine does not answer.
+        """
         try:
             await self._residency.forget(adapter.model)
         except EngineUnavailable:

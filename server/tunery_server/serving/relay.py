@@ -160,6 +160,8 @@ class Relay:
         role: str | None = None,
     ) -> _Opened:
         target = route.target
+        if target.folder is not None:
+            stack.enter_context(self._residency.using(target.name))
         cost = tokens_of(request.body)
         meter = await stack.enter_async_context(self._metering.metered(caller, cost))
         place = await stack.enter_async_context(

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tunery_adapters.special_tokens import SpecialTokens
@@ -28,6 +30,9 @@ class Residency:
         self._special_tokens: SpecialTokens | None = None
         self._loaded: set[str] = set()
         self._flights: dict[str, asyncio.Task[None]] = {}
+        self._uses: Counter[str] = Counter()
+        self._leaving: set[str] = set()
+        self._unloads: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
@@ -85,10 +90,43 @@ class Residency:
             flight.add_done_callback(lambda _: self._flights.pop(name, None))
         await asyncio.shield(flight)
 
+    @contextmanager
+    def using(self, name: str) -> Iterator[None]:
+        """Keep an adapter in the engine, from before it is loaded to the end of the answer."""
+        self._uses[name] += 1
+        try:
+            yield
+        finally:
+            self._uses[name] -= 1
+            if not self._uses[name]:
+                self._unused(name)
+
+    def in_use(self, name: str) -> bool:
+        """Whether a request names the adapter."""
+        return name in self._uses
+
     async def forget(self, name: str) -> None:
-        """Unload an adapter, freeing its slots."""
+        """Unload an adapter, freeing its slots: at once, or when the last request has ended.
+
+        Raises EngineUnavailable when it does so at once.
+        """
+        if self.in_use(name):
+            self._leaving.add(name)
+            return
         self._loaded.discard(name)
         await self._engine.unload(name)
+
+    def _unused(self, name: str) -> None:
+        del self._uses[name]
+        if name in self._leaving:
+            self._leaving.discard(name)
+            unload = asyncio.create_task(self._unload(name))
+            self._unloads.add(unload)
+            unload.add_done_callback(self._unloads.discard)
+
+    async def _unload(self, name: str) -> None:
+        with suppress(EngineUnavailable):  # one that comes back knows no adapter
+            await self.forget(name)
 
     def _learn(self, spellings: frozenset[str]) -> None:
         if spellings != self._spellings:

@@ -109,10 +109,8 @@ def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
 
 
 def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Publisher:
-    adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
-    adapters.sweep()
     return Publisher(
-        store=adapters,
+        store=AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank),
         adapters=AdapterRecords(database),
         engine=engine,
         organization=settings.organization,

@@ -11,7 +11,7 @@ from tunery_adapters.store import AdapterStore, Published
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.jobs.names import checkpoint_name, model_name
-from tunery_server.records.adapters import AdapterRecords
+from tunery_server.records.adapters import AdapterRecords, registered
 from tunery_server.records.rows import Adapter, Job
 from tunery_server.worker.trainer import TrainerFailed
 
@@ -102,7 +102,7 @@ class Publisher:
             metrics=metrics,
         )
         published = self._publish(folder, provenance)
-        adapter = _row(published, self._clock())
+        adapter = registered(published.manifest)
         self._adapters.add(adapter)
         return adapter
 
@@ -137,25 +137,3 @@ class Publisher:
             # An earlier attempt published this name before it was lost: that version stands.
             path = self._store.path(provenance.adapter_id, provenance.version)
             return Published(path, self._store.verify(provenance.adapter_id, provenance.version))
-
-
-def _row(published: Published, now: float) -> Adapter:
-    manifest = published.manifest
-    weights = max(manifest.files.values(), key=lambda record: record.bytes)
-    return Adapter(
-        model=manifest.model,
-        adapter_id=manifest.adapter_id,
-        version=manifest.version,
-        tenant_id=manifest.tenant_id,
-        base_model=manifest.base_model,
-        job_id=manifest.job_id,
-        parent=manifest.parent,
-        step=manifest.step,
-        rank=manifest.rank,
-        alpha=manifest.alpha,
-        target_modules=manifest.target_modules,
-        bytes=weights.bytes,
-        sha256=weights.sha256,
-        created_at=now,
-        metrics=dict(manifest.metrics),
-    )

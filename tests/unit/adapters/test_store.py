@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def test_deleting_removes_one_version(
 PUBLISH_AND_DIE = """
 import os, sys
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from tunery_adapters import store
 from tunery_adapters.manifest import Provenance
@@ -182,15 +184,15 @@ def test_a_publisher_that_is_killed_leaves_only_what_a_sweep_removes(
     assert subprocess.run(command, check=False).returncode == -9
     with pytest.raises(AdapterNotFoundError):
         store.path("adapter-1", 1)
-    assert store.sweep() == 1
+    assert store.sweep(inf) == 1
     assert list(root.iterdir()) == []
     assert store.publish(source, provenance()).path.is_dir()
 
 
 def test_sweeping_spares_what_is_published(store: AdapterStore, make_folder: MakeFolder) -> None:
-    assert store.sweep() == 0
+    assert store.sweep(inf) == 0
     store.publish(make_folder(), provenance())
-    assert store.sweep() == 0
+    assert store.sweep(inf) == 0
     store.verify("adapter-1", 1)
 
 

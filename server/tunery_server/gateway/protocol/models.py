@@ -1,9 +1,17 @@
 """``/v1/models`` and ``/v1/adapters``."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from tunery_server.gateway.protocol.base import Answer, Deleted, Listed
+from pydantic import Field, StringConstraints
+
+from tunery_adapters.manifest import Imported, Manifest
+from tunery_server.gateway.protocol.base import Answer, Deleted, Listed, PlainText, Request
 from tunery_server.records.rows import Adapter
+from tunery_server.registry.imports import ImportRequest
+
+_Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Model(Answer):
@@ -94,6 +102,49 @@ class AdapterObject(Answer):
             sha256=adapter.sha256,
             metrics=adapter.metrics,
         )
+
+
+class Provenance(Answer):
+    """Where an adapter comes from, as its manifest tells; null is not known."""
+
+    base_sha256: str | None
+    training_file: str | None
+    dataset_sha256: str | None
+    validation_file: str | None
+    settings: Mapping[str, Any]
+    trained_tokens: int | None
+    training_s: float | None
+    libraries: Mapping[str, str]
+    imported: Imported | None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Provenance":
+        """From what lies beside the weights."""
+        return cls(**{name: getattr(manifest, name) for name in cls.model_fields})
+
+
+class DescribedAdapter(AdapterObject):
+    """One adapter with all that is known of it."""
+
+    provenance: Provenance
+
+    @classmethod
+    def described(cls, adapter: Adapter, residency: str, manifest: Manifest) -> "DescribedAdapter":
+        """From its record, what the engine holds, and its manifest."""
+        known = AdapterObject.of(adapter, residency).model_dump()
+        return cls(**known, provenance=Provenance.of(manifest))
+
+
+class ImportAdapter(Request):
+    """An adapter that was trained elsewhere, as an uploaded archive."""
+
+    file: PlainText = Field(min_length=1, max_length=128)
+    suffix: _Suffix | None = None
+    sha256: _Digest | None = None
+
+    def request(self) -> ImportRequest:
+        """What the import takes."""
+        return ImportRequest(file=self.file, suffix=self.suffix, sha256=self.sha256)
 
 
 class AdapterList(Listed[AdapterObject]):

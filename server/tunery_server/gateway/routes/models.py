@@ -3,23 +3,32 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from tunery_server.gateway.auth import ADAPTERS, Principal
-from tunery_server.gateway.deps import After, Services, Used, authenticate, scoped
+from tunery_server.gateway import openapi
+from tunery_server.gateway.auth import ADAPTERS, FILES, Principal
+from tunery_server.gateway.deps import After, Sent, Services, Used, authenticate, scoped
+from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.models import (
     AdapterDeleted,
     AdapterList,
     AdapterObject,
+    DescribedAdapter,
+    ImportAdapter,
     Model,
     ModelDeleted,
     ModelList,
 )
+from tunery_server.records.rows import Adapter
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
 Caller = Annotated[Principal, Depends(authenticate)]
 Owner = Annotated[Principal, Depends(scoped(ADAPTERS))]
+Body = Annotated[ImportAdapter, Depends(json_body(ImportAdapter))]
+
+_TAR = "application/x-tar"
 
 
 @router.get("/models")
@@ -59,11 +68,33 @@ def list_adapters(
     )
 
 
-@router.get("/adapters/{model:path}")
-def retrieve_adapter(model: str, caller: Caller, used: Used) -> AdapterObject:
-    """One adapter by its model name."""
+@router.post("/adapters", dependencies=[Depends(scoped(FILES))])
+async def import_adapter(caller: Owner, body: Body, used: Used, sending: Sent) -> DescribedAdapter:
+    """Take in an adapter that was trained elsewhere; it answers from then on."""
+    adapter = await used.imports.create(caller.tenant_id, body.request(), sending)
+    return await run_in_threadpool(_described, used, adapter)
+
+
+@router.get(
+    "/adapters/{model:path}/content",
+    response_class=StreamingResponse,
+    responses=openapi.content(_TAR),
+)
+def adapter_content(model: str, caller: Owner, used: Used) -> StreamingResponse:
+    """One adapter's files as a tar: weights, configuration, and a card."""
     adapter = used.catalogue.adapter(caller.tenant_id, model)
-    return AdapterObject.of(adapter, used.catalogue.residency(adapter))
+    archive = used.exports.content(adapter)
+    headers = {
+        "Content-Length": str(archive.size),
+        "Content-Disposition": f'attachment; filename="{adapter.adapter_id}.tar"',
+    }
+    return StreamingResponse(archive.chunks(), headers=headers, media_type=_TAR)
+
+
+@router.get("/adapters/{model:path}")
+def retrieve_adapter(model: str, caller: Caller, used: Used) -> DescribedAdapter:
+    """One adapter by its model name."""
+    return _described(used, used.catalogue.adapter(caller.tenant_id, model))
 
 
 @router.delete("/adapters/{model:path}")
@@ -71,6 +102,11 @@ async def delete_adapter(model: str, caller: Owner, used: Used) -> AdapterDelete
     """Take an adapter out of service."""
     await _retire(used, caller, model)
     return AdapterDeleted(id=model)
+
+
+def _described(used: Services, adapter: Adapter) -> DescribedAdapter:
+    manifest = used.exports.manifest(adapter)
+    return DescribedAdapter.described(adapter, used.catalogue.residency(adapter), manifest)
 
 
 async def _retire(used: Services, caller: Principal, model: str) -> None:

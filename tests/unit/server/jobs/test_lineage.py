@@ -70,7 +70,7 @@ def test_an_adapter_that_was_only_shared_is_another_tenants(
 
 
 def test_a_deleted_adapter_is_not_found(lineage: Lineage, adapters: AdapterRecords) -> None:
-    adapters.retire("acme", PARENT.model)
+    adapters.retire("acme", PARENT.model, 1.0)
     refused(lineage, PARENT.model)
 
 

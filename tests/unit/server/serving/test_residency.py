@@ -95,3 +95,20 @@ async def test_forgetting_unloads(engine: ScriptedEngine, residency: Residency) 
     await residency.forget(NAME)
     assert engine.adapters == set()
     assert residency.state(NAME) == "unloaded"
+
+
+async def test_a_deleted_adapter_stays_until_its_last_answer_has_ended(
+    residency: Residency, engine: ScriptedEngine
+) -> None:
+    residency.observe(await engine.status())
+    with residency.using("a"):
+        await residency.ensure("a", FOLDER)
+        with residency.using("a"):
+            await residency.forget("a")
+        assert engine.adapters == {"a"}
+    await asyncio.gather(*residency._unloads)
+    assert engine.adapters == set()
+    assert not residency.in_use("a")
+    with residency.using("a"):
+        await residency.ensure("a", FOLDER)
+    assert engine.adapters == {"a"}

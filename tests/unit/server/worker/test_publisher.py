@@ -117,7 +117,7 @@ def test_a_parent_that_is_gone_or_damaged_fails_the_job(
 ) -> None:
     parent = publish(publisher, folder)
     if fate == "deleted":
-        adapters.retire("acme", parent.model)
+        adapters.retire("acme", parent.model, 1.0)
     else:
         weights = store.path(parent.adapter_id, 1) / "adapter_model.safetensors"
         weights.chmod(0o600)
