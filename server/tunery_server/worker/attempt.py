@@ -150,6 +150,8 @@ class Attempt:
             dataset_sha256=dataset.sha256,
             metrics=metrics,
             checkpoint=False,
+            trained_tokens=finished.trained_tokens,
+            training_s=await asyncio.to_thread(self._training_s, finished),
         )
         await asyncio.to_thread(self._recorder.timing, published_at=self._bench.clock())
         if await self._bench.publisher.load(adapter):
@@ -241,6 +243,11 @@ class Attempt:
                 name: value for name, value in data.items() if name.startswith(("train_", "valid_"))
             }
         return last
+
+    def _training_s(self, finished: Finished) -> float | None:
+        """From the loaded model to the last step of this attempt."""
+        began = (self._recorder.check().timings or {}).get("training_started_at")
+        return None if began is None else finished.last_step_at - began
 
     def _spec(self, dataset: File) -> TrainingSpec:
         job, bench = self._job, self._bench

@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from threading import Thread
 
 import redis
 
+from tunery_adapters.base_model import BaseModel
 from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions
 from tunery_server.config import Settings
@@ -109,15 +111,19 @@ def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
 
 
 def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Publisher:
-    return Publisher(
+    publisher = Publisher(
         store=AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank),
         adapters=AdapterRecords(database),
         engine=engine,
+        base=BaseModel(settings.base_model_name, settings.base_model_path),
         organization=settings.organization,
         load_timeout_s=_LOAD_TIMEOUT_S,
         clock=time.time,
         timer=time.monotonic,
     )
+    # So that it is known by the time that the first adapter is published.
+    Thread(target=publisher.base_sha256, daemon=True).start()
+    return publisher
 
 
 def _memory(settings: Settings) -> Callable[[], Memory]:

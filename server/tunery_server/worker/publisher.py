@@ -1,13 +1,22 @@
 """From a trainer's folder to an adapter that answers: check, publish, register, load."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
-from tunery_adapters.errors import AdapterError, AdapterExistsError, InvalidAdapterError
+from tunery_adapters.base_model import BaseModel
+from tunery_adapters.errors import (
+    AdapterError,
+    AdapterExistsError,
+    BaseModelAbsentError,
+    InvalidAdapterError,
+)
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore, Published
+from tunery_server import __version__
 from tunery_server.engine.contract import Engine
 from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.jobs.names import checkpoint_name, model_name
@@ -17,6 +26,8 @@ from tunery_server.worker.trainer import TrainerFailed
 
 _IDENTITY_CHARS = 16
 _RETRY_S = 0.5
+_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "bitsandbytes")
+"""What has a say in the weights that come out of a training."""
 
 
 class Publisher:
@@ -28,6 +39,7 @@ class Publisher:
         store: AdapterStore,
         adapters: AdapterRecords,
         engine: Engine,
+        base: BaseModel,
         organization: str,
         load_timeout_s: float,
         clock: Callable[[], float],
@@ -37,6 +49,7 @@ class Publisher:
         self._store = store
         self._adapters = adapters
         self._engine = engine
+        self._base = base
         self._organization = organization
         self._load_timeout_s = load_timeout_s
         self._clock = clock
@@ -75,6 +88,8 @@ class Publisher:
         dataset_sha256: str,
         metrics: dict[str, float],
         checkpoint: bool,
+        trained_tokens: int | None = None,
+        training_s: float | None = None,
     ) -> Adapter:
         """Publish and register one folder; blocking.
 
@@ -87,12 +102,15 @@ class Publisher:
             version=1,
             model=checkpoint_name(model, step) if checkpoint else model,
             base_model=job.model,
+            base_sha256=self.base_sha256(),
             tenant_id=job.tenant_id,
             job_id=job.id,
             parent=job.parent,
             step=step,
             created_at=datetime.fromtimestamp(self._clock(), UTC),
+            training_file=job.training_file,
             dataset_sha256=dataset_sha256,
+            validation_file=job.validation_file,
             settings={
                 **job.hyperparameters,
                 "seed": job.seed,
@@ -100,11 +118,21 @@ class Publisher:
                 "training": job.training,
             },
             metrics=metrics,
+            trained_tokens=trained_tokens,
+            training_s=training_s,
+            libraries=dict(_versions()),
         )
         published = self._publish(folder, provenance)
         adapter = registered(published.manifest)
         self._adapters.add(adapter)
         return adapter
+
+    def base_sha256(self) -> str | None:
+        """Of the base model, once its files are there. Takes long the first time; blocking."""
+        try:
+            return self._base.sha256()
+        except BaseModelAbsentError:
+            return None
 
     async def load(self, adapter: Adapter) -> bool:
         """Load into the engine, waiting for one that is starting; False when it stays away.
@@ -137,3 +165,10 @@ class Publisher:
             # An earlier attempt published this name before it was lost: that version stands.
             path = self._store.path(provenance.adapter_id, provenance.version)
             return Published(path, self._store.verify(provenance.adapter_id, provenance.version))
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield "tunery", __version__
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)

@@ -5,8 +5,10 @@ import pytest
 import redis
 from sqlalchemy import select
 
+from tests.archives import write_base_model
 from tests.engines import ScriptedEngine
 from tests.rows import NOW, an_endpoint
+from tunery_adapters.base_model import BaseModel
 from tunery_adapters.store import AdapterStore
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
@@ -99,12 +101,17 @@ def store(tmp_path: Path) -> AdapterStore:
 
 @pytest.fixture
 def publisher(
-    store: AdapterStore, adapters: AdapterRecords, engine: ScriptedEngine, clock: StoppedClock
+    store: AdapterStore,
+    adapters: AdapterRecords,
+    engine: ScriptedEngine,
+    clock: StoppedClock,
+    tmp_path: Path,
 ) -> Publisher:
     return Publisher(
         store=store,
         adapters=adapters,
         engine=engine,
+        base=BaseModel("base", str(write_base_model(tmp_path / "base"))),
         organization="tunery",
         load_timeout_s=10.0,
         clock=clock,

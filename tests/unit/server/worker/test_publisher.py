@@ -5,6 +5,7 @@ import pytest
 from tests.engines import Fault, ScriptedEngine
 from tests.peft import RANK, write_peft_folder
 from tests.rows import a_job
+from tunery_adapters.card import card
 from tunery_adapters.store import AdapterStore
 from tunery_server.errors import EngineRefused
 from tunery_server.records.adapters import AdapterRecords
@@ -43,6 +44,20 @@ def test_an_adapter_is_published_and_registered(
     manifest = store.verify(adapter.adapter_id, adapter.version)
     assert (manifest.rank, manifest.model, manifest.tenant_id) == (RANK, MODEL, "acme")
     assert adapter.sha256 == manifest.files["adapter_model.safetensors"].sha256
+
+
+def test_the_manifest_says_whence_it_comes(
+    publisher: Publisher, store: AdapterStore, folder: Path
+) -> None:
+    adapter = publish(publisher, folder)
+    manifest = store.manifest(adapter.adapter_id, adapter.version)
+    assert manifest.base_sha256 == publisher.base_sha256()
+    assert manifest.training_file == JOB.training_file
+    assert manifest.settings["seed"] == JOB.seed
+    assert manifest.libraries.keys() >= {"tunery", "safetensors"}
+    text = card(manifest)
+    for told in (JOB.id, JOB.training_file, "0" * 64, str(manifest.base_sha256), "lora.rank"):
+        assert told in text
 
 
 def test_a_repeat_after_a_crash_changes_nothing(
