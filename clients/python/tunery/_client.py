@@ -46,7 +46,7 @@ class Tunery(OpenAI):
 
     @cached_property
     def adapters(self) -> Adapters:
-        """Adapters: list, retrieve, delete."""
+        """Adapters: list, retrieve, delete, import and export."""
         return Adapters(self)
 
     def base_model(self) -> str:
@@ -152,7 +152,7 @@ class AsyncTunery(AsyncOpenAI):
 
     @cached_property
     def adapters(self) -> AsyncAdapters:
-        """Adapters: list, retrieve, delete."""
+        """Adapters: list, retrieve, delete, import and export."""
         return AsyncAdapters(self)
 
     async def base_model(self) -> str:

@@ -1,6 +1,8 @@
 """``tunery adapters``."""
 
 import itertools
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +10,7 @@ import typer
 from ._output import document, print_fields, print_json, print_page, print_table, say
 from ._session import Session, with_session
 
-app = typer.Typer(no_args_is_help=True, help="Adapters that were trained here.")
+app = typer.Typer(no_args_is_help=True, help="Adapters: LoRA weights that answer by a name.")
 
 
 @app.command("list")
@@ -45,3 +47,48 @@ def delete_adapter(session: Session, model: str) -> None:
     if session.json:
         return print_json(document(deleted))
     return say(f"deleted {deleted.id}")
+
+
+@app.command("import")
+@with_session
+def import_adapter(
+    session: Session,
+    path: Path,
+    suffix: Annotated[str | None, typer.Option(help="Becomes part of the model's name.")] = None,
+) -> None:
+    """Import a PEFT folder, or a tar, tar.gz or zip of one; print the model's name."""
+    adapter = session.client().adapters.upload(path, suffix=suffix)
+    if session.json:
+        return print_json(document(adapter))
+    return say(adapter.model)
+
+
+@app.command("download")
+@with_session
+def download(
+    session: Session,
+    model: str,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+) -> None:
+    """Write the adapter that answers to MODEL, as a tar, to standard output or to a path."""
+    content = session.client().adapters.content(model)
+    if output is not None:
+        output.write_bytes(content)
+    else:
+        sys.stdout.buffer.write(content)
+
+
+@app.command("push")
+@with_session
+def push(
+    session: Session,
+    model: str,
+    to: Annotated[Path, typer.Option("--to", help="The folder, made if it is not there.")],
+) -> None:
+    """Write the adapter that answers to MODEL into a folder as model hubs have it, with a card."""
+    written = session.client().adapters.save(model, to)
+    if session.json:
+        return print_json({"model": model, "files": [str(path) for path in written]})
+    for path in written:
+        say(str(path))
+    return None
