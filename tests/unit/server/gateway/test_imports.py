@@ -1,8 +1,10 @@
 """Adapters from elsewhere: from an uploaded file to a name that answers, or to nothing at all."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,3 +233,46 @@ async def test_an_adapter_of_another_size_of_base_is_refused(gateway: Gateway) -
     assert (answer.status_code, error["code"]) == (400, "invalid_adapter")
     assert "8 in, 8 out" in error["message"]
     assert gateway.engine.loads == []
+
+
+async def test_streams_of_a_deleted_adapter_end_as_if_nothing_had_happened(
+    gateway: Gateway,
+) -> None:
+    async with gateway.http() as http:
+        known = await brought_in(gateway, http)
+        model = known["model"]
+        body = {"model": model, "prompt": "hi", "stream": True}
+        gateway.engine.fault = Fault.STALLS
+        gateway.engine.begun.clear()
+        streams = [asyncio.create_task(http.post("/v1/completions", json=body)) for _ in range(10)]
+        await gateway.engine.begun.wait()
+        assert (await http.delete(f"/v1/adapters/{model}")).status_code == 200
+        assert (await http.post("/v1/completions", json=body)).status_code == 404
+        assert model in gateway.engine.adapters
+        gateway.engine.go.set()
+        for answer in await asyncio.gather(*streams):
+            assert answer.text.endswith("data: [DONE]\n\n")
+        await asyncio.gather(*gateway.app.state.services.residency._unloads)
+    assert model not in gateway.engine.adapters
+    assert adapters_on_disk(gateway) == {known["id"]}
+
+
+class TestOnAFullDisk:
+    @pytest.fixture
+    def settings(self, settings: Settings, small_disk: Path) -> Settings:
+        return settings.model_copy(update={"home": small_disk / "home"})
+
+    async def test_it_is_refused_and_said_and_fine_afterwards(self, gateway: Gateway) -> None:
+        packed = a_tar(good_files(gateway))
+        async with gateway.http() as http:
+            file = await uploaded(http, packed)
+            filler = gateway.settings.home / "filler"
+            with contextlib.suppress(OSError), filler.open("wb") as writing:
+                while True:
+                    writing.write(bytes(512))
+                    writing.flush()
+            answer = await http.post("/v1/adapters", json={"file": file})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_full")
+            assert adapters_on_disk(gateway) == set()
+            filler.unlink()
+            assert (await http.post("/v1/adapters", json={"file": file})).status_code == 200
