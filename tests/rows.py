@@ -17,6 +17,7 @@ from tunery_server.records.rows import (
     Permission,
     WebhookEndpoint,
 )
+from tunery_server.records.tenant_rows import ServiceAccount, Tenant
 
 NOW = 1_800_000_000.0
 
@@ -119,6 +120,16 @@ def a_key(**values: Any) -> ApiKey:
         created_at=NOW,
     )
     return replace(key, **values)
+
+
+def a_tenant(**values: Any) -> Tenant:
+    identity = new_id("proj_")
+    return replace(Tenant(id=identity, name="Acme", created_at=NOW), **values)
+
+
+def a_service_account(**values: Any) -> ServiceAccount:
+    account = ServiceAccount(id=new_id("svc_acct_"), tenant_id="acme", name="ci", created_at=NOW)
+    return replace(account, **values)
 
 
 def an_endpoint(**values: Any) -> WebhookEndpoint:

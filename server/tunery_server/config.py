@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(default=30.0, gt=0)
     """How long running streams may go on after SIGTERM."""
 
+    audit_retention_days: int = Field(default=365, ge=1)
+    """For how long the audit log says who changed what."""
+
     webhook_hosts: Names = ()
     """Where webhooks may go, comma-separated: host names, addresses, networks; empty is nowhere."""
 

@@ -4,16 +4,31 @@ from pathlib import Path
 from typing import Any
 
 from tests.archives import a_tar, members, write_base_model
-from tests.rows import a_batch, a_file, a_job, a_permission, a_revision, an_endpoint
+from tests.rows import (
+    a_batch,
+    a_file,
+    a_job,
+    a_key,
+    a_permission,
+    a_revision,
+    a_service_account,
+    a_tenant,
+    an_endpoint,
+)
 from tests.unit.server.gateway.composed import Gateway
 from tunery_server.files.uploads import NewUpload
 from tunery_server.gateway.deps import Services
+from tunery_server.gateway.protocol.projects import RATE_LIMIT_ID
 from tunery_server.records.aliases import AliasRecords
 from tunery_server.records.batches import BatchRecords
 from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
+from tunery_server.records.keys import KeyRecords
 from tunery_server.records.permissions import PermissionRecords
+from tunery_server.records.projects import ProjectRecords
+from tunery_server.records.rights import ALL_SCOPES
 from tunery_server.records.rows import BatchStatus, JobStatus
+from tunery_server.records.service_accounts import ServiceAccountRecords
 from tunery_server.records.webhooks import EndpointRecords
 
 EACH = 8
@@ -37,6 +52,11 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
         "permissions": [_permission(gateway, shared, f"tenant-{n}") for n in range(EACH)],
         "uploads": [_upload(gateway, 2**20) for _ in range(EACH)],
         "empty_uploads": [_upload(gateway, 0) for _ in range(EACH)],
+        "projects": [project := _project(gateway)],
+        "archivable": [_project(gateway) for _ in range(EACH)],
+        "accounts": [_account(gateway, project) for _ in range(EACH)],
+        "keys": [_key(gateway, project) for _ in range(3 * EACH)],
+        "rate_limits": [RATE_LIMIT_ID],
         "endpoints": [_endpoint(gateway, url) for _ in range(EACH)],
         "urls": [url],
         "aliases": [_alias(gateway, f"bot-{number}") for number in range(EACH)],
@@ -95,8 +115,25 @@ def _alias(gateway: Gateway, name: str) -> str:
 
 def _permission(gateway: Gateway, model: str, project_id: str) -> str:
     permission = a_permission(model=model, project_id=project_id)
-    PermissionRecords(gateway.database).add([permission])
+    PermissionRecords(gateway.database).add("acme", [permission])
     return permission.id
+
+
+def _project(gateway: Gateway) -> str:
+    return ProjectRecords(gateway.database).add(a_tenant(), {})
+
+
+def _account(gateway: Gateway, project: str) -> str:
+    account = a_service_account(tenant_id=project)
+    ServiceAccountRecords(gateway.database).add(account, None)
+    return account.id
+
+
+def _key(gateway: Gateway, project: str) -> str:
+    """One that every route of keys shows: it may administer."""
+    key = a_key(tenant_id=project, scopes=ALL_SCOPES)
+    KeyRecords(gateway.database).add(key)
+    return key.id
 
 
 def _endpoint(gateway: Gateway, url: str) -> str:

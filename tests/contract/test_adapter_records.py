@@ -77,7 +77,7 @@ class TestPermissions:
         for adapter in (shared, other):
             adapters.add(adapter)
         permission = a_permission(model=shared.model)
-        assert permissions.add([permission]) == (permission,)
+        assert permissions.add("acme", [permission]) == (permission,)
         assert adapters.usable("rival", shared.model) == shared
         assert adapters.usable("acme", shared.model) == shared
         assert adapters.usable("rival", other.model) is None
@@ -85,8 +85,8 @@ class TestPermissions:
         assert adapters.get("rival", shared.model) is None
         assert adapters.list("rival") == Page((), has_more=False)
         assert adapters.retire("rival", shared.model, NOW) is None
-        assert permissions.delete(shared.model, permission.id)
-        assert not permissions.delete(shared.model, permission.id)
+        assert permissions.delete("acme", shared.model, permission.id)
+        assert not permissions.delete("acme", shared.model, permission.id)
         assert adapters.usable("rival", shared.model) is None
 
     def test_a_retired_adapter_takes_its_permissions_along(
@@ -94,18 +94,18 @@ class TestPermissions:
     ) -> None:
         adapter = an_adapter()
         adapters.add(adapter)
-        permissions.add([a_permission(model=adapter.model)])
+        permissions.add("acme", [a_permission(model=adapter.model)])
         adapters.retire("acme", adapter.model, NOW)
         assert adapters.usable("rival", adapter.model) is None
         assert permissions.list(adapter.model) == Page((), has_more=False)
 
     def test_a_permission_is_given_once(self, permissions: PermissionRecords) -> None:
         first = a_permission(model="m")
-        permissions.add([first])
+        permissions.add("acme", [first])
         again = a_permission(model="m", project_id="third")
         with ThreadPoolExecutor(8) as pool:
             for standing in pool.map(
-                lambda _: permissions.add([a_permission(model="m"), again]), range(16)
+                lambda _: permissions.add("acme", [a_permission(model="m"), again]), range(16)
             ):
                 assert standing == (first, again)
 
@@ -114,8 +114,8 @@ class TestPermissions:
             a_permission(model="m", project_id=f"p{number}", created_at=NOW + number // 2)
             for number in range(5)
         ]
-        permissions.add(made)
-        permissions.add([a_permission(model="other")])
+        permissions.add("acme", made)
+        permissions.add("acme", [a_permission(model="other")])
         expected = [p.id for p in sorted(made, key=lambda p: (p.created_at, p.id))]
         for ascending in (True, False):
             found = pages(

@@ -1,11 +1,12 @@
 """The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``tenants``,
-``webhooks``.
+``webhooks``, ``audit``.
 
 Each is also a sub-command of ``tunery``, which the client brings.
 """
 
 import typer
 
+from tunery_server.cli.audit_commands import audit
 from tunery_server.cli.key_commands import keys
 from tunery_server.cli.process_commands import engine, gateway, serve, worker
 from tunery_server.cli.tenant_commands import tenants
@@ -14,7 +15,7 @@ from tunery_server.cli.webhook_commands import webhooks
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tunery's server processes."
 )
-for process in (serve, gateway, worker, engine):
+for process in (serve, gateway, worker, engine, audit):
     app.command()(process)
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")

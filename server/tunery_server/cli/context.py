@@ -1,5 +1,7 @@
 """What the commands share: settings, the record, and how a failure is told."""
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,16 +22,25 @@ def settings_of(**options: object) -> Settings:
 
 @contextmanager
 def open_record(settings: Settings) -> "Iterator[Database]":
-    """The record, with the newest schema."""
+    """The record, with the newest schema; what is changed in it is this machine's user's doing."""
+    from tunery_server.records.actor import Actor, acting  # noqa: PLC0415 - slow to import
     from tunery_server.records.database import Database  # noqa: PLC0415 - slow to import
 
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
         database.migrate()
-        yield database
+        with acting(Actor(user=_user())):
+            yield database
     finally:
         database.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def create_key(
     concurrent_requests: ConcurrentRequests = None,
 ) -> None:
     """Make a key and print it, this once. Its limits hold beside its tenant's."""
-    from tunery_server.gateway.auth import new_key  # noqa: PLC0415 - slow to import
+    from tunery_server.tenants.keys import new_key  # noqa: PLC0415 - slow to import
 
     limits = Limits(
         requests_per_minute=requests_per_minute or 0,
@@ -77,21 +77,14 @@ def rotate_key(
     ] = 24.0,
 ) -> None:
     """Make a key that may do what this one may, print it, and let this one end."""
-    from tunery_server.gateway.auth import new_key  # noqa: PLC0415 - slow to import
+    from tunery_server.tenants.keys import successor  # noqa: PLC0415 - slow to import
 
     with told_apart(), _key_records() as records:
         now = time.time()
         old = records.get(key_id)
         if old is None or not old.valid_at(now):
             raise _no_such_key(key_id)
-        secret, key = new_key(
-            old.tenant_id,
-            old.name,
-            old.scopes,
-            now,
-            expires_at=old.expires_at,
-            limits=old.limits,
-        )
+        secret, key = successor(old, now)
         ends = min(now + overlap_hours * 3600, old.expires_at or float("inf"))
         if not records.replace(key_id, key, ends_at=ends):
             raise _no_such_key(key_id)
@@ -108,7 +101,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="Id from the list.")])
 
 
 def _scopes(chosen: list[str], *, admin: bool) -> tuple[str, ...]:
-    from tunery_server.gateway.auth import ADMIN, ALL_SCOPES, TENANT_SCOPES  # noqa: PLC0415
+    from tunery_server.records.rights import ADMIN, ALL_SCOPES, TENANT_SCOPES  # noqa: PLC0415
 
     if unknown := set(chosen) - set(ALL_SCOPES):
         raise ConfigError(f"There is no scope {min(unknown)!r}, only {', '.join(ALL_SCOPES)}.")

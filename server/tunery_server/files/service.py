@@ -8,7 +8,7 @@ from tunery_server.files.store import FileStore, Incoming
 from tunery_server.files.sweeper import orphans
 from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending
-from tunery_server.records.quota import Quota
+from tunery_server.records.quota import QuotaOf
 from tunery_server.records.rows import File, Page
 
 RESULTS = "fine-tune-results"
@@ -31,13 +31,13 @@ class FileService:
         files: FileRecords,
         store: FileStore,
         in_use: Sequence[InUse],
-        quota: Quota | None = None,
+        quota: QuotaOf | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._files = files
         self._store = store
         self._in_use = in_use
-        self._quota = quota
+        self._quota_of = quota
         self._clock = clock
 
     def create(
@@ -90,9 +90,9 @@ class FileService:
 
         Whether there is room for its bytes is known when they are all there.
         """
-        if self._quota is not None:
+        if self._quota_of is not None:
             self._drop_expired()
-            self._files.require_room(tenant_id, self._quota)
+            self._files.require_room(tenant_id, self._quota_of(tenant_id))
         return self._store.incoming()
 
     def receive(self, incoming: Incoming, new: NewFile, sending: Sending | None = None) -> File:
@@ -107,7 +107,8 @@ class FileService:
             submission = (sending or Sending()).of(
                 "files", content, tenant_id=file.tenant_id, now=file.created_at
             )
-            return self._files.add(file, submission, self._quota)
+            quota = self._quota_of(file.tenant_id) if self._quota_of else None
+            return self._files.add(file, submission, quota)
 
         return self.admit(incoming, new, register)
 
@@ -189,7 +190,7 @@ class FileService:
         """Remove what has outlived its time, but for files that are still read."""
         for file in self._files.expired(self._clock()):
             if not self._is_in_use(file):
-                self._files.delete(file.tenant_id, file.id)
+                self._files.delete(file.tenant_id, file.id, expired=True)
                 self._store.delete(file.id)
 
     def _is_in_use(self, file: File) -> bool:

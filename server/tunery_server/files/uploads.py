@@ -14,7 +14,7 @@ from tunery_server.files.store import FileStore, Incoming
 from tunery_server.files.sweeper import orphans
 from tunery_server.ids import new_id
 from tunery_server.records.idempotency import Sending
-from tunery_server.records.quota import Quota
+from tunery_server.records.quota import QuotaOf
 from tunery_server.records.rows import File, Upload, UploadPart, UploadStatus
 from tunery_server.records.uploads import UploadRecords
 
@@ -48,7 +48,7 @@ class UploadService:
         files: FileService,
         store: FileStore,
         root: Path,
-        quota: Quota,
+        quota: QuotaOf,
         max_file_bytes: int,
         clock: Callable[[], float],
     ) -> None:
@@ -56,7 +56,7 @@ class UploadService:
         self._files = files
         self._store = store
         self._root = root
-        self._quota = quota
+        self._quota_of = quota
         self._max_file_bytes = max_file_bytes
         self._clock = clock
 
@@ -73,7 +73,8 @@ class UploadService:
             id=new_id("upload_"), created_at=now, expires_at=now + LIFETIME_S, **content
         )
         submission = (sending or Sending()).of("uploads", content, tenant_id=new.tenant_id, now=now)
-        return self._get(new.tenant_id, self._uploads.add(upload, submission, self._quota))
+        quota = self._quota_of(new.tenant_id)
+        return self._get(new.tenant_id, self._uploads.add(upload, submission, quota))
 
     def incoming(self, tenant_id: str, upload_id: str) -> Incoming:
         """Where a part goes while it comes. Raises NotFound and InvalidRequest."""

@@ -23,7 +23,10 @@ from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.rate_headers import RateHeaders
 from tunery_server.gateway.routes import (
+    accounts,
+    admin_keys,
     aliases,
+    audit_log,
     batches,
     files,
     health,
@@ -32,6 +35,7 @@ from tunery_server.gateway.routes import (
     messages,
     models,
     permissions,
+    projects,
     responses,
     uploads,
     usage,
@@ -137,6 +141,10 @@ def _add_routes(app: FastAPI) -> None:
         aliases.router,
         usage.router,
         webhooks.router,
+        projects.router,
+        accounts.router,
+        admin_keys.router,
+        audit_log.router,
         health.guarded,
     ):
         app.include_router(router, dependencies=[Depends(authenticate)])

@@ -1,30 +1,48 @@
 """From the Authorization header to a principal.
 
-Keys are 256 random bits, so a plain SHA-256 is enough to store them by; they are looked up by
-digest, and nothing but the digest is compared, stored or cached.
+Keys are looked up by digest, and nothing but the digest is compared, stored or cached.
 """
 
 import asyncio
-import hashlib
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tunery_server.errors import PermissionDenied, Unauthenticated
-from tunery_server.ids import new_id
-from tunery_server.limits.contract import UNLIMITED, Limits, Subject
+from tunery_server.limits.contract import Limits, Subject
+from tunery_server.records.rights import (
+    ADAPTERS,
+    ADMIN,
+    ALL_SCOPES,
+    FILES,
+    INFERENCE,
+    JOBS,
+    TENANT_SCOPES,
+)
 from tunery_server.records.rows import ApiKey
+from tunery_server.tenants.keys import KEY_PREFIX, digest_of, new_key
 
-KEY_PREFIX = "sk-tunery-"
+__all__ = [
+    "ADAPTERS",
+    "ADMIN",
+    "ALL_SCOPES",
+    "CACHE_S",
+    "FILES",
+    "INFERENCE",
+    "JOBS",
+    "KEY_PREFIX",
+    "TENANT_SCOPES",
+    "Authenticator",
+    "KeyLookup",
+    "Principal",
+    "digest_of",
+    "new_key",
+]
+
 CACHE_S = 5.0
 """A revoked key stops working within this time."""
 _CACHE_SIZE = 10_000
-
-INFERENCE, FILES, JOBS, ADAPTERS, ADMIN = "inference", "files", "jobs", "adapters", "admin"
-TENANT_SCOPES = (INFERENCE, FILES, JOBS, ADAPTERS)
-ALL_SCOPES = (*TENANT_SCOPES, ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +65,7 @@ class KeyLookup(Protocol):
     """The record of keys, as far as authentication needs it."""
 
     def by_digest(self, digest: str) -> ApiKey | None:
-        """The key with this digest, revoked or not."""
-
-
-def digest_of(secret: str) -> str:
-    """How a key is stored."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def new_key(
-    tenant_id: str,
-    name: str,
-    scopes: tuple[str, ...],
-    now: float,
-    *,
-    expires_at: float | None = None,
-    limits: Limits = UNLIMITED,
-) -> tuple[str, ApiKey]:
-    """A fresh key: the secret, which is shown once, and what is stored of it."""
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey(
-        id=new_id("key-"),
-        tenant_id=tenant_id,
-        name=name,
-        digest=digest_of(secret),
-        scopes=scopes,
-        created_at=now,
-        expires_at=expires_at,
-        limits=limits,
-    )
-    return secret, key
+        """The key with this digest, revoked or not, unless its tenant is archived."""
 
 
 class Authenticator:

@@ -28,6 +28,7 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.files.sweeper import Sweeper
 from tunery_server.files.uploads import UploadService
+from tunery_server.gateway.administration import administration
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.batch_lines import BatchLines
 from tunery_server.gateway.deps import Services
@@ -52,7 +53,7 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
-from tunery_server.records.quota import AdapterQuota, Quota
+from tunery_server.records.quota import AdapterQuota, Quota, QuotaOf
 from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.usage import UsageRecords
@@ -110,7 +111,7 @@ def compose(settings: Settings, engine: Engine | None) -> Composition:
     async def beside() -> AsyncIterator[None]:
         loops = [
             EngineMonitor(engine, services.residency).run(),
-            Sweeper([services.files.sweep, services.uploads.sweep]).run(),
+            _sweeper(services).run(),
             _batch_runner(settings, database, services.relay).run(),
             _removal(settings, database, services.residency).run(),
         ]
@@ -139,6 +140,11 @@ async def _going_on(*loops: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
+def _sweeper(services: Services) -> Sweeper:
+    audit_log = services.administration.audit_log
+    return Sweeper([services.files.sweep, services.uploads.sweep, audit_log.sweep])
+
+
 def _services(
     settings: Settings, database: Database, engine: Engine, limiter: Limiter, ledger: Ledger
 ) -> Services:
@@ -153,6 +159,7 @@ def _services(
     return Services(
         aliases=aliases,
         promotion=Promotion(aliases, gatekeeper),
+        administration=administration(settings, database),
         authenticator=_authenticator(settings, database),
         engine=engine,
         exports=Exports(_adapter_store(settings)),
@@ -209,7 +216,7 @@ def _file_service(settings: Settings, database: Database, *, max_bytes: int) -> 
             functools.partial(jobs.using_file, statuses=UNFINISHED),
             functools.partial(batches.using_file, statuses=batch_transitions.UNFINISHED),
         ],
-        quota=_quota(settings),
+        quota=_quota(settings, database),
         clock=time.time,
     )
 
@@ -222,18 +229,24 @@ def _upload_service(
         files=file_service,
         store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
         root=settings.home / "uploads",
-        quota=_quota(settings),
+        quota=_quota(settings, database),
         max_file_bytes=settings.max_file_bytes,
         clock=time.time,
     )
 
 
-def _quota(settings: Settings) -> Quota:
-    return Quota(
-        files=settings.max_files_per_tenant,
-        bytes=settings.max_file_bytes_per_tenant,
-        pending_uploads=settings.max_pending_uploads,
-    )
+def _quota(settings: Settings, database: Database) -> QuotaOf:
+    policies = TenantPolicies(database, default_policy(settings))
+
+    def of(tenant_id: str) -> Quota:
+        policy = policies.of(tenant_id)
+        return Quota(
+            files=policy.max_files,
+            bytes=policy.max_file_bytes,
+            pending_uploads=settings.max_pending_uploads,
+        )
+
+    return of
 
 
 def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> JobService:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Query, Request
 
 from tunery_server.batches.service import BatchService
@@ -13,6 +14,7 @@ from tunery_server.engine.contract import Engine
 from tunery_server.errors import Unauthenticated
 from tunery_server.files.service import FileService
 from tunery_server.files.uploads import UploadService
+from tunery_server.gateway.administration import Administration
 from tunery_server.gateway.auth import INFERENCE, Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.rate_headers import STANDING
@@ -20,6 +22,7 @@ from tunery_server.gateway.wire import Wire, wire_of
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
+from tunery_server.records.actor import Actor, identify
 from tunery_server.records.idempotency import Sending
 from tunery_server.registry.exports import Exports
 from tunery_server.registry.imports import Imports
@@ -41,6 +44,7 @@ class Services:
     """Everything that a route may use."""
 
     aliases: Aliases
+    administration: Administration
     authenticator: Authenticator
     batches: BatchService
     catalogue: Catalogue
@@ -85,10 +89,37 @@ async def authenticate(request: Request) -> Principal:
         try:
             request.state.principal = await used.authenticator.principal(credentials(request))
         except Unauthenticated:
-            used.failed_attempts.add(request.client.host if request.client else "")
+            used.failed_attempts.add(_address(request))
             raise
+        _require_project(request, request.state.principal)
+        identify(_actor(request, request.state.principal))
     principal: Principal = request.state.principal
     return principal
+
+
+def _require_project(request: Request, principal: Principal) -> None:
+    """A client that names a project has to have a key of it, an administrator too.
+
+    What is done in a project is done by a key that belongs to it, and so can be told from it.
+    """
+    named = request.headers.getlist("openai-project")
+    if named and named != [principal.tenant_id]:
+        raise Unauthenticated(
+            "OpenAI-Project names another project than the API key's.", code="mismatched_project"
+        )
+
+
+def _actor(request: Request, principal: Principal) -> Actor:
+    return Actor(
+        tenant_id=principal.tenant_id,
+        key_id=principal.key_id,
+        address=_address(request),
+        request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
+    )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def scoped(scope: str) -> Callable[[Principal], Awaitable[Principal]]:

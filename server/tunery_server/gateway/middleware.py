@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunery_server.gateway.disconnect import ClientGone
 from tunery_server.gateway.error_handlers import response_to_bug
 from tunery_server.gateway.wire import Wire, speaking, wire_of
+from tunery_server.records.actor import acting
 from tunery_server.telemetry import metrics
 from tunery_server.telemetry.logging import get_logger
 
@@ -52,7 +53,8 @@ class Observed:
                     headers["request-id"] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id), speaking(wire):
+        bound = structlog.contextvars.bound_contextvars(request_id=request_id)
+        with bound, speaking(wire), acting(None):
             try:
                 await self._app(scope, receive, observing_send)
             except (ClientGone, ClientDisconnect):

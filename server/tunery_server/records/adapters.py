@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, exists, func, insert, 
 
 from tunery_adapters.manifest import Manifest
 from tunery_server.records import idempotency
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission
 from tunery_server.records.paging import all_of, page
@@ -37,7 +38,10 @@ class AdapterRecords:
         """
         statement, owner = insert(adapters).values(asdict(adapter)), adapter.tenant_id
         room = partial(require_adapter_room, tenant_id=owner, quota=quota, bytes=adapter.bytes)
-        model = idempotency.add_once(self._database, statement, adapter.model, submission, room)
+        deed = Deed("adapter.created", owner, adapter.model)
+        model = idempotency.add_once(
+            self._database, statement, adapter.model, submission, room, deed
+        )
         return (self.get(owner, model) or adapter) if model != adapter.model else adapter
 
     def made_by(self, tenant_id: str, submission: Submission | None) -> Adapter | None:
@@ -91,12 +95,15 @@ class AdapterRecords:
         change = (
             update(adapters)
             .where(adapters.c.model == model, adapters.c.tenant_id == tenant_id)
+            .where(adapters.c.status == AdapterStatus.READY)
             .values(status=AdapterStatus.RETIRED, retired_at=now)
         )
         with self._database.writing() as connection:
-            connection.execute(change)
+            if connection.execute(change).rowcount == 0:
+                return None
             connection.execute(delete(permissions).where(permissions.c.model == model))
             idempotency.forget(connection, model)
+            note(connection, Deed("adapter.deleted", tenant_id, model))
         return adapter
 
     def leaving(self, before: float) -> tuple[Adapter, ...]:

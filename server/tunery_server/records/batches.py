@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by
+from tunery_server.records.known_tenants import archived
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rows import Batch, BatchStatus, EventType, File, Page
 from tunery_server.records.tables import batches, files
@@ -30,7 +32,8 @@ class BatchRecords:
     def add(self, batch: Batch, submission: Submission | None = None) -> str:
         """Store a new batch; the id of the one that stands, which a repeat was the first time."""
         values = insert(batches).values(asdict(batch))
-        return add_once(self._database, values, batch.id, submission)
+        deed = Deed("batch.created", batch.tenant_id, batch.id)
+        return add_once(self._database, values, batch.id, submission, deed=deed)
 
     def made_by(self, submission: Submission | None) -> Batch | None:
         """The batch that an earlier sending of the same request made."""
@@ -63,10 +66,14 @@ class BatchRecords:
             )
 
     def unleased(self, statuses: Collection[BatchStatus], *, now: float) -> tuple[Batch, ...]:
-        """Every batch in one of these states that nobody holds, oldest first."""
+        """Every batch in one of these states that nobody holds, oldest first.
+
+        None of a tenant that is archived.
+        """
         query = (
             all_of(batches)
             .where(batches.c.status.in_(statuses), batches.c.leased_until <= now)
+            .where(batches.c.tenant_id.not_in(archived()))
             .order_by(batches.c.created_at)
         )
         with self._database.reading() as connection:
@@ -114,7 +121,10 @@ class BatchRecords:
         Returns the batch as it is now, or None when the condition did not hold and nothing changed.
         """
         with self._database.writing() as connection:
-            return _set(connection, batch_id, allowed, in_attempt, values)
+            batch = _set(connection, batch_id, allowed, in_attempt, values)
+            if batch is not None and values.get("status") is BatchStatus.CANCELLING:
+                note(connection, Deed("batch.cancelled", batch.tenant_id, batch.id))
+            return batch
 
     def finish(
         self,

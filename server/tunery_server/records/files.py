@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import delete, insert, select
 
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, forget, unchecked
 from tunery_server.records.paging import all_of, page
@@ -31,7 +32,8 @@ class FileRecords:
         statement, check = insert(files).values(asdict(file)), unchecked
         if quota is not None:
             check = partial(require_room, tenant_id=file.tenant_id, quota=quota, bytes=file.bytes)
-        return add_once(self._database, statement, file.id, submission, check)
+        deed = Deed("file.created", file.tenant_id, file.id)
+        return add_once(self._database, statement, file.id, submission, check, deed)
 
     def require_room(self, tenant_id: str, quota: Quota) -> None:
         """Raises QuotaExceeded when the tenant may not even keep an empty file."""
@@ -70,13 +72,15 @@ class FileRecords:
                 build=lambda row: File(**row),
             )
 
-    def delete(self, tenant_id: str, file_id: str) -> bool:
-        """True when there was such a file."""
+    def delete(self, tenant_id: str, file_id: str, *, expired: bool = False) -> bool:
+        """True when there was such a file. One that has ``expired`` is deleted by nobody."""
         change = delete(files).where(files.c.id == file_id, files.c.tenant_id == tenant_id)
         with self._database.writing() as connection:
             deleted = connection.execute(change).rowcount == 1
             if deleted:
                 forget(connection, file_id)
+            if deleted and not expired:
+                note(connection, Deed("file.deleted", tenant_id, file_id))
         return deleted
 
     def expired(self, now: float) -> tuple[File, ...]:

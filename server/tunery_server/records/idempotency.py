@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Insert, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tunery_server.errors import IdempotencyKeyReused
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.tables import idempotency
 
@@ -85,18 +86,20 @@ def add_once(
     object_id: str,
     submission: Submission | None,
     check: Check = unchecked,
+    deed: Deed | None = None,
 ) -> str:
     """Run ``statement``, which inserts the object ``object_id``, unless this is a repeat.
 
-    Returns the id of the object that stands: another one when an earlier sending had made it, and
-    nothing is written then. Raises IdempotencyKeyReused, and what ``check`` raises about a new one.
+    Writes ``deed`` into the audit log. Returns the id of the object that stands: another one when
+    an earlier sending had made it, and nothing is written then. Raises IdempotencyKeyReused, and
+    what ``check`` raises about a new one.
     """
     for _ in range(_ROUNDS - 1):
         try:
-            return _add_once(database, statement, object_id, submission, check)
+            return _add_once(database, statement, object_id, submission, check, deed)
         except IntegrityError:
             continue  # another sending was written between the look and the write
-    return _add_once(database, statement, object_id, submission, check)
+    return _add_once(database, statement, object_id, submission, check, deed)
 
 
 def made_by(database: Database, submission: Submission | None) -> str | None:
@@ -118,6 +121,7 @@ def _add_once(
     object_id: str,
     submission: Submission | None,
     check: Check,
+    deed: Deed | None,
 ) -> str:
     with database.writing() as connection:
         if submission is not None:
@@ -130,6 +134,8 @@ def _add_once(
             _remember(connection, submission, ordinal, object_id)
         check(connection)
         connection.execute(statement)
+        if deed is not None:
+            note(connection, deed)
     return object_id
 
 

@@ -19,9 +19,12 @@ from sqlalchemy import (
     update,
 )
 
+from tunery_server.records import audit
+from tunery_server.records.audit import Deed
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by, unchecked
 from tunery_server.records.job_history import Note, append
+from tunery_server.records.known_tenants import archived
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.quota import require_turn
 from tunery_server.records.rows import EventType, Job, JobStatus, Page
@@ -35,6 +38,15 @@ _ENDS = {
     JobStatus.FAILED: EventType.JOB_FAILED,
     JobStatus.CANCELLED: EventType.JOB_CANCELLED,
 }
+
+_DEEDS = {
+    JobStatus.CANCELLED: "fine_tuning.job.cancelled",
+    JobStatus.PAUSING: "fine_tuning.job.paused",
+    JobStatus.PAUSED: "fine_tuning.job.paused",
+    JobStatus.QUEUED: "fine_tuning.job.resumed",
+    JobStatus.RUNNING: "fine_tuning.job.resumed",
+}
+"""What somebody did who moved a job to a state."""
 
 _MOMENTS = frozenset({"started_at", "finished_at"})
 
@@ -55,7 +67,8 @@ class JobRecords:
         statement, check = insert(jobs).values(asdict(job)), unchecked
         if max_waiting is not None:
             check = partial(require_turn, tenant_id=job.tenant_id, max_waiting=max_waiting)
-        return add_once(self._database, statement, job.id, submission, check)
+        deed = Deed("fine_tuning.job.created", job.tenant_id, job.id)
+        return add_once(self._database, statement, job.id, submission, check, deed)
 
     def made_by(self, submission: Submission | None) -> Job | None:
         """The job that an earlier sending of the same request made."""
@@ -111,9 +124,10 @@ class JobRecords:
             rows = connection.execute(query).mappings().all()
         return tuple(_job(row) for row in rows)
 
-    def ids_with_status(self, status: JobStatus) -> tuple[str, ...]:
-        """The ids of all jobs in this state, oldest first."""
-        query = select(jobs.c.id).where(jobs.c.status == status).order_by(jobs.c.created_at)
+    def startable_ids(self) -> tuple[str, ...]:
+        """The ids of all jobs that wait for a worker, oldest first."""
+        query = select(jobs.c.id).where(jobs.c.status == JobStatus.QUEUED, _of_active_tenant())
+        query = query.order_by(jobs.c.created_at)
         with self._database.reading() as connection:
             return tuple(connection.execute(query).scalars())
 
@@ -131,10 +145,21 @@ class JobRecords:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one() > 0
 
+    def start(self, job_id: str, *, attempt: int, now: float) -> Job | None:
+        """Begin an attempt at a job that waits; None when it does not, or must not be started."""
+        return self.change(
+            job_id,
+            _of_active_tenant(),
+            allowed={JobStatus.QUEUED},
+            status=JobStatus.RUNNING,
+            attempt=attempt,
+            started_at=now,
+        )
+
     def change(
         self,
         job_id: str,
-        *,
+        *conditions: ColumnElement[bool],
         allowed: Collection[JobStatus],
         in_attempt: int | None = None,
         note: Note | None = None,
@@ -142,14 +167,14 @@ class JobRecords:
     ) -> Job | None:
         """Set ``values`` if the job is in an ``allowed`` state and, when given, in that attempt.
 
-        Returns the job as it is now, or None when the condition did not hold and nothing changed.
-        A final state is written together with the event that tells of it. With ``note`` the job's
-        history tells of the change from the same moment on. Whatever a clock says, no job ends
-        before it began, nor begins before it was made.
+        ``conditions`` are further ones on the row. Returns the job as it is now, or None when they
+        did not hold and nothing changed. A final state is written together with the event that
+        tells of it. With ``note`` the job's history tells of the change from the same moment on.
+        Whatever a clock says, no job ends before it began, nor begins before it was made.
         """
         ended_at = values.get("finished_at")
         values |= {name: _no_earlier(values[name]) for name in _MOMENTS & values.keys()}
-        condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed)]
+        condition = [jobs.c.id == job_id, jobs.c.status.in_(allowed), *conditions]
         if in_attempt is not None:
             condition.append(jobs.c.attempt == in_attempt)
         with self._database.writing() as connection:
@@ -161,6 +186,8 @@ class JobRecords:
             if "status" in values and job.status in _ENDS:
                 told_at = job.created_at if ended_at is None else ended_at
                 add_event(connection, job.tenant_id, _ENDS[job.status], job.id, told_at)
+            if "status" in values and job.status in _DEEDS:
+                audit.note(connection, Deed(_DEEDS[job.status], job.tenant_id, job.id))
             if note is not None:
                 append(connection, job_id, note)
         return job
@@ -191,6 +218,10 @@ class JobRecords:
         each = func.json_each if self._database.dialect == "sqlite" else func.json_each_text
         pairs = each(jobs.c.metadata).table_valued("key", "value")
         return exists().where(pairs.c.key == key, pairs.c.value == value)
+
+
+def _of_active_tenant() -> ColumnElement[bool]:
+    return jobs.c.tenant_id.not_in(archived())
 
 
 def _no_earlier(moment: float) -> ColumnElement[float]:

@@ -1,5 +1,6 @@
 """How much a tenant may keep, counted in the transaction that adds to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, func, select
@@ -37,6 +38,10 @@ def require_adapter_room(
         raise QuotaExceeded(f"You may keep {quota.adapters} adapters; delete one first.")
     if kept_bytes + bytes > quota.bytes:
         raise QuotaExceeded(f"You may keep {quota.bytes} bytes of adapters; delete some first.")
+
+
+QuotaOf = Callable[[str], Quota]
+"""A tenant's, by its id."""
 
 
 def require_room(connection: Connection, tenant_id: str, quota: Quota, *, bytes: int) -> None:

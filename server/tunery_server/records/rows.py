@@ -79,6 +79,8 @@ class ApiKey:
     expires_at: float | None = None
     revoked_at: float | None = None
     limits: Limits = UNLIMITED
+    service_account_id: str | None = None
+    """Whose it is; None for one that was made without an account."""
 
     def valid_at(self, now: float) -> bool:
         """Whether it opens anything."""
@@ -232,6 +234,9 @@ class TenantPolicy:
     """Whether a running job makes room for one of a higher priority."""
     limits: Limits = UNLIMITED
     """Of all its keys together."""
+    max_files: int = 10_000
+    max_file_bytes: int = 100 * 2**30
+    """Of all its files together, pending uploads included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,45 @@ api_keys = Table(
     Column("requests_per_minute", Integer),
     Column("tokens_per_minute", Integer),
     Column("concurrent_requests", Integer),
+    Column("service_account_id", String),
+    Index("ix_api_keys_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("archived_at", Float),
+)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_service_accounts_tenant_created", "tenant_id", "created_at", "id"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("tenant_id", String, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("key_tenant_id", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Index("ix_audit_log_created", "created_at", "id"),
+    Index("ix_audit_log_tenant_created", "tenant_id", "created_at", "id"),
 )
 
 files = Table(
@@ -155,6 +194,8 @@ tenant_policies = Table(
     Column("requests_per_minute", Integer),
     Column("tokens_per_minute", Integer),
     Column("concurrent_requests", Integer),
+    Column("max_files", Integer),
+    Column("max_file_bytes", BigInteger),
 )
 
 job_events = Table(

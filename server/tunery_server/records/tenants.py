@@ -1,23 +1,37 @@
 """What each tenant may have of the workers and of the engine."""
 
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from tunery_server.config import Settings
 from tunery_server.limits.contract import Limits
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
+from tunery_server.records.known_tenants import name_tenant
+from tunery_server.records.rights import require_admin
 from tunery_server.records.rows import TenantPolicy
 from tunery_server.records.tables import tenant_policies
+
+_LIMITS = frozenset(asdict(Limits()))
 
 
 class TenantPolicies:
     """Policies of all tenants. What is not set for one is as in ``default``."""
 
-    def __init__(self, database: Database, default: TenantPolicy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        default: TenantPolicy,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._default = default
+        self._clock = clock
 
     def of(self, tenant_id: str) -> TenantPolicy:
         """The policy of a tenant, known or not."""
@@ -35,13 +49,10 @@ class TenantPolicies:
 
     def set(self, tenant_id: str, **values: Any) -> TenantPolicy:
         """Set some of a tenant's values; the others stay as they are."""
-        this = tenant_policies.c.tenant_id == tenant_id
         with self._database.writing() as connection:
-            known = connection.execute(select(tenant_policies).where(this)).one_or_none()
-            if known is None:
-                connection.execute(insert(tenant_policies).values(tenant_id=tenant_id, **values))
-            elif values:
-                connection.execute(update(tenant_policies).where(this).values(**values))
+            require_admin(connection)
+            name_tenant(connection, tenant_id, self._clock())
+            set_policy(connection, tenant_id, values)
         return self.of(tenant_id)
 
     def _policy(self, row: RowMapping | dict[str, Any]) -> TenantPolicy:
@@ -55,7 +66,23 @@ class TenantPolicies:
             limits=Limits(
                 **{name: chosen.get(name, value) for name, value in asdict(default.limits).items()}
             ),
+            max_files=chosen.get("max_files", default.max_files),
+            max_file_bytes=chosen.get("max_file_bytes", default.max_file_bytes),
         )
+
+
+def set_policy(connection: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:
+    """Set some of a tenant's values, and write down that somebody did."""
+    if not values:
+        return
+    this = tenant_policies.c.tenant_id == tenant_id
+    if connection.execute(update(tenant_policies).where(this).values(**values)).rowcount == 0:
+        connection.execute(insert(tenant_policies).values(tenant_id=tenant_id, **values))
+    limits = {name: value for name, value in values.items() if name in _LIMITS}
+    others = {name: value for name, value in values.items() if name not in _LIMITS}
+    for type, changes in (("rate_limit.updated", limits), ("project.updated", others)):
+        if changes:
+            note(connection, Deed(type, tenant_id, tenant_id, {"changes_requested": changes}))
 
 
 def default_policy(settings: Settings) -> TenantPolicy:
@@ -64,6 +91,8 @@ def default_policy(settings: Settings) -> TenantPolicy:
         tenant_id="",
         max_running=settings.max_running_jobs,
         max_waiting=settings.max_waiting_jobs,
+        max_files=settings.max_files_per_tenant,
+        max_file_bytes=settings.max_file_bytes_per_tenant,
         limits=Limits(
             requests_per_minute=settings.requests_per_minute,
             tokens_per_minute=settings.tokens_per_minute,

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once
 from tunery_server.records.paging import all_of
@@ -77,6 +78,7 @@ class UploadRecords:
                 standing = select(uploads.c.file_id).where(uploads.c.id == upload_id)
                 return connection.execute(standing).scalar_one_or_none()
             connection.execute(insert(files).values(asdict(file)))
+            note(connection, Deed("file.created", file.tenant_id, file.id))
         return file.id
 
     def end(self, upload_id: str, status: UploadStatus) -> bool:

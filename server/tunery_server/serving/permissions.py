@@ -12,7 +12,7 @@ from tunery_server.serving.catalogue import Catalogue
 class PermissionRegistry(Protocol):
     """The record of permissions."""
 
-    def add(self, wanted: Sequence[Permission]) -> tuple[Permission, ...]:
+    def add(self, tenant_id: str, wanted: Sequence[Permission]) -> tuple[Permission, ...]:
         """Store those that are new; the permissions that stand."""
 
     def list(
@@ -26,7 +26,7 @@ class PermissionRegistry(Protocol):
     ) -> Page[Permission]:
         """A page; InvalidRequest when ``after`` is not in the list."""
 
-    def delete(self, model: str, permission_id: str) -> bool:
+    def delete(self, tenant_id: str, model: str, permission_id: str) -> bool:
         """True when there was such a permission."""
 
 
@@ -54,12 +54,13 @@ class Permissions:
         adapter = self._catalogue.adapter(tenant_id, model)
         now = self._clock()
         return self._permissions.add(
+            tenant_id,
             [
                 Permission(
                     id=new_id("cp_"), model=adapter.model, project_id=project_id, created_at=now
                 )
                 for project_id in dict.fromkeys(project_ids)
-            ]
+            ],
         )
 
     def list(
@@ -81,5 +82,5 @@ class Permissions:
     def delete(self, tenant_id: str, model: str, permission_id: str) -> None:
         """Take a permission back: the project's next request finds no such model."""
         adapter = self._catalogue.adapter(tenant_id, model)
-        if not self._permissions.delete(adapter.model, permission_id):
+        if not self._permissions.delete(tenant_id, adapter.model, permission_id):
             raise NotFound(f"No permission with id {permission_id[:200]!r}.", param="permission_id")

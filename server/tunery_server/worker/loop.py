@@ -8,7 +8,7 @@ from functools import partial
 from tunery_server.errors import QueueUnavailable
 from tunery_server.jobs.line import need, waited_s
 from tunery_server.queue.contract import Lease, Need, Yielding
-from tunery_server.records.rows import Job, JobStatus
+from tunery_server.records.rows import Job
 from tunery_server.telemetry.logging import get_logger
 from tunery_server.worker import leftovers
 from tunery_server.worker.attempt import Attempt, Bench
@@ -113,16 +113,10 @@ class Worker:
         return True
 
     def _take(self, lease: Lease) -> Job | None:
-        """Write the claim into the record, which may know that the job was cancelled."""
+        """Write the claim into the record, which may know that the job must not be started."""
         known = self._bench.jobs.get_any(lease.job_id)
         attempt = known.attempt + 1 if known is not None else 1
-        job = self._bench.jobs.change(
-            lease.job_id,
-            allowed={JobStatus.QUEUED},
-            status=JobStatus.RUNNING,
-            attempt=attempt,
-            started_at=self._bench.clock(),
-        )
+        job = self._bench.jobs.start(lease.job_id, attempt=attempt, now=self._bench.clock())
         if job is None:
             with contextlib.suppress(QueueUnavailable):
                 self._bench.queue.finish(lease)

@@ -56,7 +56,7 @@ class Reconciler:
     def _look(self) -> None:
         silent = self._queue.sweep()
         self._line.tell_shares()
-        for job_id in self._queue.unknown(self._jobs.ids_with_status(JobStatus.QUEUED)):
+        for job_id in self._queue.unknown(self._jobs.startable_ids()):
             job = self._jobs.get_any(job_id)
             if job is not None and job.status is JobStatus.QUEUED:
                 self._line.put(job)

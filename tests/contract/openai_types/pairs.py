@@ -7,6 +7,9 @@ from typing import Any
 from openai import types as theirs
 from openai.pagination import SyncConversationCursorPage, SyncCursorPage, SyncPage
 from openai.types import fine_tuning
+from openai.types.admin import organization
+from openai.types.admin.organization import projects as project_types
+from openai.types.admin.organization.projects import service_accounts
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
 from openai.types.completion_create_params import CompletionCreateParamsBase as CompletionParams
 from openai.types.fine_tuning import checkpoints
@@ -20,14 +23,20 @@ from tunery_server.gateway.protocol import (
     files,
     job_objects,
     jobs,
+    keys,
     models,
     permissions,
+    projects,
     uploads,
 )
 
 _EVALS = "the package does not read the purpose `evals`, which it sends"
 _PAUSED = "`pausing` and `paused`, which OpenAI's server sends and the package does not know"
 _FORM = "a form says `expires_after[anchor]` and `expires_after[seconds]`"
+_RESIDENCY = "refused: there is one place"
+_IN_PATH = "in the path"
+_ONE_LIMIT = "refused: requests and tokens a minute are limited"
+_OUR_SCOPES = "the scopes of this server"
 _METHODS = "supervised training and DPO are the methods"
 
 
@@ -71,6 +80,22 @@ ANSWERS = (
         SyncConversationCursorPage[checkpoints.PermissionListResponse], permissions.PermissionList
     ),
     Pair(SyncPage[theirs.Model], models.ModelList),
+    Pair(organization.Project, projects.ProjectObject),
+    Pair(SyncConversationCursorPage[organization.Project], projects.ProjectList),
+    Pair(project_types.ProjectRateLimit, projects.RateLimitObject),
+    Pair(SyncConversationCursorPage[project_types.ProjectRateLimit], projects.RateLimitList),
+    Pair(project_types.ProjectServiceAccount, keys.ServiceAccountObject),
+    Pair(SyncConversationCursorPage[project_types.ProjectServiceAccount], keys.ServiceAccountList),
+    Pair(project_types.ServiceAccountCreateResponse, keys.NewServiceAccount),
+    Pair(project_types.ServiceAccountDeleteResponse, keys.ServiceAccountDeleted),
+    Pair(service_accounts.APIKeyCreateResponse, keys.ServiceAccountKey),
+    Pair(project_types.ProjectAPIKey, keys.ApiKeyObject),
+    Pair(SyncConversationCursorPage[project_types.ProjectAPIKey], keys.ApiKeyList),
+    Pair(project_types.APIKeyDeleteResponse, keys.ApiKeyDeleted, called="ApiKeyDeleteResponse"),
+    Pair(organization.AdminAPIKey, keys.AdminKeyObject),
+    Pair(organization.AdminAPIKeyCreateResponse, keys.AdminKeyWithValue),
+    Pair(organization.AdminAPIKeyDeleteResponse, keys.AdminKeyDeleted),
+    Pair(SyncCursorPage[organization.AdminAPIKey], keys.AdminKeyList),
 )
 """What the server sends and the client reads."""
 
@@ -90,6 +115,34 @@ REQUESTS = (
         },
     ),
     Pair(checkpoints.PermissionCreateParams, permissions.CreatePermissions),
+    Pair(
+        organization.ProjectCreateParams,
+        projects.CreateProject,
+        {"external_key_id": "refused", "geography": _RESIDENCY, "residency": _RESIDENCY},
+    ),
+    Pair(
+        organization.ProjectUpdateParams,
+        projects.UpdateProject,
+        {"external_key_id": "refused", "geography": _RESIDENCY},
+    ),
+    Pair(
+        project_types.RateLimitUpdateRateLimitParams,
+        projects.UpdateRateLimit,
+        {
+            "project_id": _IN_PATH,
+            "batch_1_day_max_input_tokens": _ONE_LIMIT,
+            "max_audio_megabytes_per_1_minute": _ONE_LIMIT,
+            "max_images_per_1_minute": _ONE_LIMIT,
+            "max_requests_per_1_day": _ONE_LIMIT,
+        },
+    ),
+    Pair(project_types.ServiceAccountCreateParams, keys.CreateServiceAccount),
+    Pair(
+        service_accounts.APIKeyCreateParams,
+        keys.CreateServiceAccountKey,
+        {"project_id": _IN_PATH, "scopes": _OUR_SCOPES},
+    ),
+    Pair(organization.AdminAPIKeyCreateParams, keys.CreateAdminKey),
     Pair(theirs.UploadCreateParams, uploads.CreateUpload),
     Pair(theirs.UploadCompleteParams, uploads.CompleteUpload),
     Pair(

@@ -10,6 +10,9 @@ from tunery_server.limits.contract import Limits
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
+KEEPS = f"files 10000, {100 * 2**30} bytes"
+"""What a tenant may keep for which nothing was set."""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -70,9 +73,11 @@ def test_what_is_set_for_a_tenant_is_kept_and_the_rest_left() -> None:
     run("tenants", "set", "acme", "--weight", "3", "--max-running", "2")
     run("tenants", "set", "rival", "--max-waiting", "7")
     shown = run("tenants", "set", "acme", "--preemptible").stdout
-    assert shown == "acme  weight 3  running 2  waiting 1000  preemptible  no limits\n"
+    assert shown == f"acme  weight 3  running 2  waiting 1000  preemptible  {KEEPS}  no limits\n"
     listed = run("tenants", "list").stdout
-    assert listed == shown + "rival  weight 1  running any  waiting 7  not preemptible  no limits\n"
+    assert listed == shown + (
+        f"rival  weight 1  running any  waiting 7  not preemptible  {KEEPS}  no limits\n"
+    )
     run("tenants", "set", "acme", "--max-running", "0", "--no-preemptible")
     assert (
         "acme  weight 3  running any  waiting 1000  not preemptible"

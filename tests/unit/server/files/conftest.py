@@ -28,7 +28,7 @@ def files(database: Database, tmp_path: Path, clock: Clock) -> FileService:
         files=FileRecords(database),
         store=FileStore(tmp_path / "files", max_bytes=MAX_FILE_BYTES),
         in_use=[partial(JobRecords(database).using_file, statuses=UNFINISHED)],
-        quota=QUOTA,
+        quota=lambda _: QUOTA,
         clock=clock,
     )
 
@@ -40,7 +40,7 @@ def uploads(database: Database, files: FileService, tmp_path: Path, clock: Clock
         files=files,
         store=FileStore(tmp_path / "files", max_bytes=MAX_FILE_BYTES),
         root=tmp_path / "uploads",
-        quota=QUOTA,
+        quota=lambda _: QUOTA,
         max_file_bytes=MAX_FILE_BYTES,
         clock=clock,
     )

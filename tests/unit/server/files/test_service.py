@@ -37,7 +37,7 @@ def service(database: Database, jobs: JobRecords, store: FileStore, clock: Clock
         files=FileRecords(database),
         store=store,
         in_use=[partial(jobs.using_file, statuses=UNFINISHED)],
-        quota=Quota(files=3, bytes=1000, pending_uploads=1),
+        quota=lambda _: Quota(files=3, bytes=1000, pending_uploads=1),
         clock=clock,
     )
 

@@ -20,7 +20,7 @@ from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
 from tunery_server.gateway.app import create_app
-from tunery_server.gateway.auth import ALL_SCOPES, new_key
+from tunery_server.gateway.auth import ALL_SCOPES, TENANT_SCOPES, new_key
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
@@ -29,7 +29,7 @@ from tunery_server.records.rows import Adapter
 
 @dataclass(frozen=True)
 class Gateway:
-    """The app, the engine behind it, and keys of two tenants."""
+    """The app, the engine behind it, and keys of two tenants: ``key`` may administer, too."""
 
     app: FastAPI
     engine: ScriptedEngine
@@ -108,7 +108,7 @@ def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gate
     shutil.copy(migrated, settings.home / "tunery.db")
     database = Database(settings.database)
     secret, key = new_key("acme", "test", ALL_SCOPES, time.time())
-    rival_secret, rival_key = new_key("rival", "test", ALL_SCOPES, time.time())
+    rival_secret, rival_key = new_key("rival", "test", TENANT_SCOPES, time.time())
     for stored in (key, rival_key):
         KeyRecords(database).add(stored)
     return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)

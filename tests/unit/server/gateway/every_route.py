@@ -9,9 +9,13 @@ import httpx2
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
-from tests.rows import a_batch, an_endpoint
+from tests.rows import a_batch, a_key, a_service_account, an_endpoint
+from tunery_server.gateway.protocol.projects import RATE_LIMIT_ID
 from tunery_server.ids import new_id
 from tunery_server.records.batches import BatchRecords
+from tunery_server.records.keys import KeyRecords
+from tunery_server.records.rights import ALL_SCOPES
+from tunery_server.records.service_accounts import ServiceAccountRecords
 from tunery_server.records.webhooks import EndpointRecords
 
 from .composed import Gateway
@@ -30,6 +34,9 @@ ANY_SCOPE = {
     ("GET", "/v1/usage"),
 }
 """Want a key, but no scope: they show what the key's tenant may name elsewhere, and its bill."""
+
+OPERATOR_PATHS = "/v1/organization/"
+"""What every administrator sees, and no tenant, whoever's it is."""
 
 INFERENCE_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/messages")
 """What a key that may only infer can reach."""
@@ -132,21 +139,53 @@ async def _alias(owner: Owner) -> str:
     return await owner.id_of("/v1/aliases", json={"name": new_id("bot-"), "model": "base"})
 
 
+async def _project(_: Owner) -> str:
+    return "acme"
+
+
+async def _account(owner: Owner) -> str:
+    account = a_service_account(tenant_id="acme")
+    ServiceAccountRecords(owner.gateway.database).add(account, None)
+    return account.id
+
+
+async def _key(owner: Owner) -> str:
+    """One that every route of keys shows: it may administer."""
+    key = a_key(scopes=ALL_SCOPES)
+    KeyRecords(owner.gateway.database).add(key)
+    return key.id
+
+
+async def _rate_limit(_: Owner) -> str:
+    return RATE_LIMIT_ID
+
+
 SEEDS: dict[str, Callable[[Owner], Awaitable[str]]] = {
+    "account_id": _account,
     "alias": _alias,
     "batch_id": _batch,
     "endpoint_id": _endpoint,
     "file_id": _file,
     "job_id": _job,
+    "key_id": _key,
     "model": _model,
     "permission_id": _permission,
+    "project_id": _project,
+    "rate_limit_id": _rate_limit,
     "upload_id": _upload,
 }
 """How to make an object of tenant ``acme``, by the name of the path parameter that takes its id."""
 
+_PROJECT = "/v1/organization/projects/{project_id}"
+
 REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/aliases/{alias}"): {"json": {"model": "base"}},
     ("POST", "/v1/aliases/{alias}/rollback"): {"json": {}},
+    ("POST", _PROJECT): {"json": {"name": "renamed"}},
+    ("POST", f"{_PROJECT}/rate_limits/{{rate_limit_id}}"): {"json": {}},
+    ("POST", f"{_PROJECT}/service_accounts"): {"json": {"name": "ci"}},
+    ("POST", f"{_PROJECT}/service_accounts/{{account_id}}/api_keys"): {"json": {}},
+    ("POST", f"{_PROJECT}/api_keys/{{key_id}}/rotate"): {"json": {}},
     ("POST", "/v1/fine_tuning/checkpoints/{model:path}/permissions"): {
         "json": {"project_ids": ["other"]}
     },

@@ -65,7 +65,7 @@ def test_an_adapter_that_was_only_shared_is_another_tenants(
 ) -> None:
     """A permission is for inference: what is made from an adapter would outlive it."""
     shared = Permission(id="cp_1", model=PARENT.model, project_id="rival", created_at=1.0)
-    PermissionRecords(database).add([shared])
+    PermissionRecords(database).add("acme", [shared])
     refused(lineage, PARENT.model, tenant_id="rival")
 
 

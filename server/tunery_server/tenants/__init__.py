@@ -1,0 +1,1 @@
+"""Tenants, their accounts and keys, for administrators."""
