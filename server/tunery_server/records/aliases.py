@@ -5,6 +5,7 @@ from dataclasses import asdict
 from sqlalchemy import RowMapping, Select, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.paging import page
 from tunery_server.records.rows import AliasRevision, Page
@@ -26,6 +27,7 @@ class AliasRecords:
         try:
             with self._database.writing() as connection:
                 connection.execute(insert(revisions).values(asdict(revision)))
+                note(connection, _deed(revision))
         except IntegrityError:
             return False
         return True
@@ -77,6 +79,16 @@ class AliasRecords:
         with self._database.reading() as connection:
             rows = connection.execute(_standing(tenant_id).where(used)).mappings().all()
         return tuple(row["name"] for row in rows)
+
+
+def _deed(revision: AliasRevision) -> Deed:
+    named = {
+        name: value
+        for name in ("model", "canary", "canary_weight", "shadow")
+        if (value := getattr(revision, name))
+    }
+    type = "alias.deleted" if revision.model is None else "alias.moved"
+    return Deed(type, revision.tenant_id, revision.name, named)
 
 
 def _standing(tenant_id: str) -> Select[tuple[object, ...]]:

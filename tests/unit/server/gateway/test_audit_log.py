@@ -119,6 +119,14 @@ async def test_it_says_what_tenants_did(gateway: Gateway) -> None:
     }
 
 
+async def test_it_says_what_an_alias_came_to_mean(gateway: Gateway) -> None:
+    async with gateway.http(gateway.rival_key) as http:
+        await http.post("/v1/aliases", json={"name": "bot", "model": "base"})
+        await http.delete("/v1/aliases/bot")
+    told = [(entry.type, entry.object_id, entry.details) for entry in entries(gateway)]
+    assert told == [("alias.moved", "bot", {"model": "base"}), ("alias.deleted", "bot", {})]
+
+
 async def test_what_was_refused_or_read_is_not_in_it(gateway: Gateway) -> None:
     async with gateway.http(gateway.rival_key) as http:
         await http.get("/v1/files")
