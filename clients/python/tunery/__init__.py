@@ -9,9 +9,10 @@
     client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello"}])
 
 ``client.fine_tune`` uploads, submits, waits and returns the new model's name; ``client.adapters``
-lists what was trained; everything else is ``openai.OpenAI``. ``AsyncTunery`` is the same to await.
-The names below are all there is; they are imported at first use, for the openai package takes a
-second to load and the ``tunery`` command should not.
+lists what was trained, and ``client.aliases`` gives it names that stay; everything else is
+``openai.OpenAI``. ``AsyncTunery`` is the same to await. The names below are all there is; they are
+imported at first use, for the openai package takes a second to load and the ``tunery`` command
+should not.
 """
 
 import importlib
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._adapters import Adapter
+    from ._aliases import Alias
     from ._client import AsyncTunery, Tunery
     from ._errors import (
         FineTuneCancelled,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adapter",
+    "Alias",
     "AsyncTunery",
     "EarlyStoppingOptions",
     "FineTuneCancelled",
@@ -51,6 +54,7 @@ __all__ = [
 
 _HOME = {
     "Adapter": "_adapters",
+    "Alias": "_aliases",
     "AsyncTunery": "_client",
     "EarlyStoppingOptions": "_fine_tune",
     "JobUpdate": "_follow",

@@ -12,6 +12,7 @@ from openai.types import Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from ._adapters import Adapters, AsyncAdapters
+from ._aliases import Aliases, AsyncAliases
 from ._errors import TuneryError
 from ._fine_tune import FilePath, Recipe, job_body, source
 from ._follow import AsyncClock, Clock, JobUpdate, LoopClock, Pace, follow, follow_async
@@ -48,6 +49,11 @@ class Tunery(OpenAI):
     def adapters(self) -> Adapters:
         """Adapters: list, retrieve, delete, import and export."""
         return Adapters(self)
+
+    @cached_property
+    def aliases(self) -> Aliases:
+        """Aliases: create, list, retrieve, move, roll back, delete."""
+        return Aliases(self)
 
     def base_model(self) -> str:
         """Name of the model that the server serves untuned and fine-tunes."""
@@ -154,6 +160,11 @@ class AsyncTunery(AsyncOpenAI):
     def adapters(self) -> AsyncAdapters:
         """Adapters: list, retrieve, delete, import and export."""
         return AsyncAdapters(self)
+
+    @cached_property
+    def aliases(self) -> AsyncAliases:
+        """Aliases: create, list, retrieve, move, roll back, delete."""
+        return AsyncAliases(self)
 
     async def base_model(self) -> str:
         """Name of the model that the server serves untuned and fine-tunes."""

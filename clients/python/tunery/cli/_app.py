@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import adapters, batches, chat, files, jobs, models
+from . import adapters, aliases, batches, chat, files, jobs, models
 from ._plugins import CommandGroup
 from ._session import ApiKeyOption, BaseUrlOption, JsonOption, Session
 
@@ -21,6 +21,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(batches.app, name="batches")
 app.add_typer(models.app, name="models")
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(aliases.app, name="aliases")
 
 
 def _print_version(wanted: bool) -> None:
