@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Fast ones first.
 TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integration faults))
-TYPED := deploy/setup/install.py examples/demo.py examples/ticket_routing/build.py
+TYPED := deploy/setup/install.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test faults fuzz check fmt lock clean
