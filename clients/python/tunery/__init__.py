@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     )
     from ._fine_tune import EarlyStoppingOptions, LoraOptions, Recipe
     from ._follow import JobUpdate
+    from ._job_events import JobEvent, JobMetrics
+    from ._patience import Patience
 
 __all__ = [
     "Adapter",
@@ -40,9 +42,12 @@ __all__ = [
     "FineTuneError",
     "FineTuneFailed",
     "FineTuneTimeout",
+    "JobEvent",
+    "JobMetrics",
     "JobUpdate",
     "LoraOptions",
     "MissingKeyError",
+    "Patience",
     "Recipe",
     "StreamInterrupted",
     "Tunery",
@@ -53,8 +58,11 @@ _HOME = {
     "Adapter": "_adapters",
     "AsyncTunery": "_client",
     "EarlyStoppingOptions": "_fine_tune",
+    "JobEvent": "_job_events",
+    "JobMetrics": "_job_events",
     "JobUpdate": "_follow",
     "LoraOptions": "_fine_tune",
+    "Patience": "_patience",
     "Recipe": "_fine_tune",
     "Tunery": "_client",
 }

@@ -9,16 +9,18 @@ from typing import Any, ClassVar, Unpack
 import httpx2
 from openai import AsyncOpenAI, OpenAI
 from openai.types import Model
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 
 from ._adapters import Adapters, AsyncAdapters
 from ._errors import TuneryError
 from ._fine_tune import FilePath, Recipe, job_body, source
-from ._follow import AsyncClock, Clock, JobUpdate, LoopClock, Pace, follow, follow_async
+from ._follow import JobUpdate, follow, follow_async
+from ._job_events import JobEvent
+from ._patience import AsyncClock, Clock, LoopClock, Patience
 from ._settings import find_api_key, find_base_url
 from ._stream import WholeStreamDecoder
 
-OnEvent = Callable[[FineTuningJobEvent], object]
+OnEvent = Callable[[JobEvent], object]
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 """Sent with every request that is no GET, and the same for each of its tries."""
@@ -60,7 +62,6 @@ class Tunery(OpenAI):
         model: str | None = None,
         validation_file: FilePath | None = None,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
         **recipe: Unpack[Recipe],
     ) -> str:
@@ -76,9 +77,7 @@ class Tunery(OpenAI):
             openai.APIError: the server refused, or was unreachable for two minutes.
         """
         job = self.submit(training_file, model=model, validation_file=validation_file, **recipe)
-        return self.wait(
-            job.id, on_event=on_event, poll_interval_s=poll_interval_s, timeout_s=timeout_s
-        )
+        return self.wait(job.id, on_event=on_event, timeout_s=timeout_s)
 
     def submit(
         self,
@@ -102,24 +101,31 @@ class Tunery(OpenAI):
         job_id: str,
         *,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
     ) -> str:
         """The second half of ``fine_tune``: wait for a job and return its model's name."""
-        updates = self.follow(job_id, poll_interval_s=poll_interval_s, timeout_s=timeout_s)
+        updates = self.follow(job_id, timeout_s=timeout_s)
         for update in updates:
             _report(update, on_event)
         return update.result()
 
     def follow(
-        self, job_id: str, *, poll_interval_s: float = 1.0, timeout_s: float | None = None
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        patience: Patience | None = None,
     ) -> Iterator[JobUpdate]:
-        """Yield the job and its new events at each look until it ends.
+        """Yield the job and its events as they come, from the first on, until it ends.
+
+        A server that is away is waited for; then it goes on after the last event that came.
+        ``timeout_s`` is kept to within the five seconds between two signs of life of the server.
 
         Raises:
             FineTuneTimeout: the job did not end within ``timeout_s``.
+            openai.APIError: the server refused, or was away for longer than ``patience`` says.
         """
-        return follow(self, job_id, Pace(poll_interval_s, timeout_s), self._clock)
+        return follow(self, job_id, timeout_s, self._clock, patience or Patience())
 
     def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):
@@ -166,7 +172,6 @@ class AsyncTunery(AsyncOpenAI):
         model: str | None = None,
         validation_file: FilePath | None = None,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
         **recipe: Unpack[Recipe],
     ) -> str:
@@ -174,9 +179,7 @@ class AsyncTunery(AsyncOpenAI):
         job = await self.submit(
             training_file, model=model, validation_file=validation_file, **recipe
         )
-        return await self.wait(
-            job.id, on_event=on_event, poll_interval_s=poll_interval_s, timeout_s=timeout_s
-        )
+        return await self.wait(job.id, on_event=on_event, timeout_s=timeout_s)
 
     async def submit(
         self,
@@ -200,24 +203,23 @@ class AsyncTunery(AsyncOpenAI):
         job_id: str,
         *,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
     ) -> str:
         """The second half of ``fine_tune``: wait for a job and return its model's name."""
-        updates = self.follow(job_id, poll_interval_s=poll_interval_s, timeout_s=timeout_s)
+        updates = self.follow(job_id, timeout_s=timeout_s)
         async for update in updates:
             _report(update, on_event)
         return update.result()
 
     def follow(
-        self, job_id: str, *, poll_interval_s: float = 1.0, timeout_s: float | None = None
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        patience: Patience | None = None,
     ) -> AsyncIterator[JobUpdate]:
-        """Yield the job and its new events at each look until it ends.
-
-        Raises:
-            FineTuneTimeout: the job did not end within ``timeout_s``.
-        """
-        return follow_async(self, job_id, Pace(poll_interval_s, timeout_s), self._clock)
+        """Yield the job and its events as they come. See ``Tunery.follow``."""
+        return follow_async(self, job_id, timeout_s, self._clock, patience or Patience())
 
     async def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):

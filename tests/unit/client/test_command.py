@@ -202,7 +202,7 @@ def test_events_and_checkpoints_of_a_job(reachable: ScriptedServer) -> None:
 
 
 def test_watching_prints_lines_off_a_terminal(reachable: ScriptedServer) -> None:
-    reachable.events = [event(1, "Validated 200 rows"), step(1), step(2), event(5, "Published")]
+    reachable.events = [event(9, "Validated 200 rows"), step(1), step(2), event(5, "Published")]
     reachable.looks = [
         job("queued", queue_position=2, _events=0),
         job("running", _events=2),

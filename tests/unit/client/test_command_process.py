@@ -175,7 +175,7 @@ def terminal() -> Iterator[Open]:
 
 
 def test_a_terminal_shows_a_bar(terminal: Open, reachable: ScriptedServer) -> None:
-    reachable.events = [event(1, "Validated [bold]200[/bold] rows"), step(1), step(2)]
+    reachable.events = [event(9, "Validated [bold]200[/bold] rows"), step(1), step(2)]
     reachable.looks = [job("running", _events=2), job("succeeded")]
     screen = terminal("jobs", "watch", "ftjob-1")
     assert screen.end() == 0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._detach import detaching
 from ._job_options import with_job_options
 from ._output import (
     document,
@@ -13,7 +14,6 @@ from ._output import (
     print_page,
     print_table,
     say,
-    stderr,
 )
 from ._session import Session, with_session
 from .display import JobDisplay, job_display
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tunery import JobUpdate, Tunery
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
-
-_DETACHED = 130
 
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
 
@@ -55,6 +53,9 @@ def create(
 @with_session
 def watch(session: Session, job_id: str) -> None:
     """Follow a job to its end. Ctrl-C stops following; the job goes on.
+
+    On a terminal: both losses as a curve, progress, speed, time left, and messages as they come.
+    A server that is away for up to two minutes is waited for.
 
     Status: 0 if it succeeded, 1 if it failed or was cancelled, 130 after Ctrl-C.
     """
@@ -138,12 +139,11 @@ def checkpoints(session: Session, job_id: str, limit: Limit = 20) -> None:
 
 
 def _watch(session: Session, client: "Tunery", job_id: str) -> None:
-    try:
-        with job_display(session.json) as display:
-            last = _follow(client, job_id, display)
-    except KeyboardInterrupt as stop:
-        stderr.print(f"Detached; the job goes on. Come back with: tunery jobs watch {job_id}")
-        raise typer.Exit(_DETACHED) from stop
+    with (
+        detaching("job", f"tunery jobs watch {job_id}"),
+        job_display(session.json) as display,
+    ):
+        last = _follow(client, job_id, display)
     if session.json:
         print_json(document(last.job))
     model = last.result()
