@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import redis
-import uvicorn
 from fastapi import Depends, FastAPI
 
 from tunery_adapters.store import AdapterStore
@@ -37,6 +36,7 @@ from tunery_server.gateway.connection import MAX_HEADER_BYTES, Connection
 from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
+from tunery_server.gateway.http_server import serve
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.routes import (
@@ -133,14 +133,14 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM, then let running requests finish."""
+    """Serve until SIGTERM, then let running requests finish; a second one waits for none."""
     configure(settings.log_level, process="gateway")
     durability.check(settings)
     Database(settings.database).migrate()
     open_files.raise_limit()
     app = create_app(settings)
     gc.freeze()  # what there is by now stays: no answer waits while it is looked through for cycles
-    uvicorn.run(app, host=settings.host, port=settings.port, **http_options(settings, app))
+    serve(app, host=settings.host, port=settings.port, **http_options(settings, app))
 
 
 def _add_edge(app: FastAPI, settings: Settings) -> None:

@@ -58,10 +58,13 @@ class Worker:
             reconciling.cancel()
 
     def stop(self) -> None:
-        """Claim no more, and end the running attempts at a checkpoint."""
-        self._stopping = True
+        """Claim no more, and end the running attempts at a checkpoint; called again, at once."""
+        again, self._stopping = self._stopping, True
         for running in self._running + self._leaving:
-            running.attempt.stop()
+            if again:
+                running.attempt.hurry()
+            else:
+                running.attempt.stop()
 
     async def _work_once(self) -> None:
         try:
