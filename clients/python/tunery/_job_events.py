@@ -10,15 +10,23 @@ from ._errors import StreamInterrupted
 
 
 class JobMetrics(BaseModel):
-    """What was measured at one step: of training, or over the validation file. Losses in nats."""
+    """What was measured at one step: of training, or over the validation file. Losses in nats.
+
+    Of preferences there is the share of pairs that are ranked right, and the margin of their
+    rewards; of other data the share of tokens that the model puts first.
+    """
 
     step: int
     total_steps: int | None = None
     epoch: float | None = None
     train_loss: float | None = None
     train_mean_token_accuracy: float | None = None
+    train_accuracy: float | None = None
+    train_reward_margin: float | None = None
     valid_loss: float | None = None
     valid_mean_token_accuracy: float | None = None
+    valid_accuracy: float | None = None
+    valid_reward_margin: float | None = None
     learning_rate: float | None = None
     tokens: int | None = None
     tokens_per_s: float | None = None

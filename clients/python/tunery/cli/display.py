@@ -149,7 +149,8 @@ def _line(event: "JobEvent") -> str:
     if metrics is not None and metrics.train_loss is not None:
         return _numbers(metrics)
     if metrics is not None and metrics.valid_loss is not None:
-        return f"step {metrics.step}  validation loss {metrics.valid_loss:.3f}"
+        right = "" if metrics.valid_accuracy is None else f"  {metrics.valid_accuracy:.0%} right"
+        return f"step {metrics.step}  validation loss {metrics.valid_loss:.3f}{right}"
     level = "" if event.level == "info" else f"{event.level}: "
     return printable(f"{level}{event.message}")
 

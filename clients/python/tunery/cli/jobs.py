@@ -71,7 +71,7 @@ def list_jobs(session: Session, limit: Limit = 20) -> None:
     if session.json:
         return print_page(jobs)
     rows = [(job.id, job.status, job.model, job.fine_tuned_model) for job in jobs]
-    return print_table(("JOB", "STATUS", "BASE", "FINE-TUNED MODEL"), rows)
+    return print_table(("JOB", "STATUS", "MODEL", "FINE-TUNED MODEL"), rows)
 
 
 @app.command("get")
@@ -174,7 +174,7 @@ def _print_job(session: Session, job: "FineTuningJob") -> None:
         [
             ("job", job.id),
             ("status", job.status),
-            ("base model", job.model),
+            ("model", job.model),
             ("fine-tuned model", job.fine_tuned_model),
             ("error", error),
             ("training file", job.training_file),
