@@ -27,12 +27,13 @@ from tunery_adapters.training.loop import (
     check_stop,
     checkpoint_report,
 )
-from tunery_adapters.training.model import Precision, load_model, load_tokenizer
+from tunery_adapters.training.model import Precision, load_model
 from tunery_adapters.training.objective import Likelihood, Preference
 from tunery_adapters.training.optimizer import make_optimizer, peak_learning_rate
 from tunery_adapters.training.reference import Reference
 from tunery_adapters.training.sealed import move_synced
 from tunery_adapters.training.steps import Learner
+from tunery_adapters.training.tokenizer import load_tokenizer
 
 _PLACES = {
     *("threads", "output_dir", "base_model_path", "training_file", "validation_file"),

@@ -37,10 +37,12 @@ from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.header_rules import HeaderRules
 from tunery_server.gateway.http_server import serve
+from tunery_server.gateway.job_services import compose_jobs
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.routes import (
     batches,
+    estimates,
     files,
     health,
     inference,
@@ -53,9 +55,6 @@ from tunery_server.gateway.routes import (
     webhooks,
 )
 from tunery_server.jobs.feed import Feed
-from tunery_server.jobs.intake import Intake
-from tunery_server.jobs.lineage import Lineage
-from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.processes import open_files
@@ -71,7 +70,6 @@ from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
 from tunery_server.records.quota import Quota
-from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.serving.admission import Admission
@@ -189,9 +187,11 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         adapters=registry,
         residency=residency,
     )
+    job_services = compose_jobs(settings, database, queue)
     return Services(
         authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
         engine=engine,
+        estimates=job_services.estimates,
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=catalogue,
@@ -200,7 +200,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
             batches=BatchRecords(database), files=FileRecords(database), clock=time.time
         ),
         files=file_service,
-        jobs=_job_service(settings, database, queue),
+        jobs=job_services.jobs,
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
@@ -246,22 +246,6 @@ def _quota(settings: Settings) -> Quota:
         files=settings.max_files_per_tenant,
         bytes=settings.max_file_bytes_per_tenant,
         pending_uploads=settings.max_pending_uploads,
-    )
-
-
-def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> JobService:
-    return JobService(
-        jobs=JobRecords(database),
-        history=JobHistory(database),
-        intake=Intake(
-            files=FileRecords(database),
-            lineage=Lineage(base_model=settings.base_model_name, adapters=AdapterRecords(database)),
-            max_lora_rank=settings.max_lora_rank,
-            clock=time.time,
-        ),
-        queue=queue,
-        policies=TenantPolicies(database, default_policy(settings)),
-        clock=time.time,
     )
 
 
@@ -371,6 +355,7 @@ def _add_routes(app: FastAPI) -> None:
         messages.router,
         files.router,
         uploads.router,
+        estimates.router,
         jobs.router,
         permissions.router,
         models.router,

@@ -15,6 +15,7 @@ from tunery_server.files.uploads import UploadService
 from tunery_server.gateway.auth import Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.wire import Wire, wire_of
+from tunery_server.jobs.estimate import Estimates
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
@@ -36,6 +37,7 @@ class Services:
     batches: BatchService
     catalogue: Catalogue
     engine: Engine
+    estimates: Estimates
     failed_attempts: FailedAttempts
     feed: Feed
     files: FileService

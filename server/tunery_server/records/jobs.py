@@ -111,6 +111,17 @@ class JobRecords:
             rows = connection.execute(query).mappings().all()
         return tuple(_job(row) for row in rows)
 
+    def succeeded(self, model: str, *, limit: int) -> tuple[Job, ...]:
+        """The last jobs that made an adapter of this base model, whosever, newest first."""
+        query = (
+            all_of(jobs)
+            .where(jobs.c.status == JobStatus.SUCCEEDED, jobs.c.model == model)
+            .order_by(jobs.c.finished_at.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return tuple(_job(row) for row in connection.execute(query).mappings())
+
     def ids_with_status(self, status: JobStatus) -> tuple[str, ...]:
         """The ids of all jobs in this state, oldest first."""
         query = select(jobs.c.id).where(jobs.c.status == status).order_by(jobs.c.created_at)

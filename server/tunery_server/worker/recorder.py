@@ -21,6 +21,7 @@ from tunery_adapters.reports import (
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
 from tunery_server.jobs.line import again
+from tunery_server.jobs.speed import MEAN_RATE
 from tunery_server.jobs.transitions import RELEASE
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
@@ -45,6 +46,7 @@ class Recorder:
         self._jobs = jobs
         self._history = history
         self._clock = clock
+        self._tokens = 0
 
     def check(self) -> Job:
         """The job as it is now. Raises LeaseLost unless this attempt still owns it."""
@@ -148,6 +150,7 @@ class Recorder:
 
     def _step(self, report: Step) -> None:
         data = _data(report)
+        self._tokens += report.tokens
         self._add(
             f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}",
             type="metrics",
@@ -164,10 +167,14 @@ class Recorder:
 
     def _finished(self, report: Finished) -> None:
         self.timing(last_step_at=report.last_step_at)
-        progress = (self.check().progress or {}) | {
-            "kept_step": report.step,
-            "stop_reason": report.stop_reason,
-        }
+        progress = (
+            (self.check().progress or {})
+            | self._mean_rate()
+            | {
+                "kept_step": report.step,
+                "stop_reason": report.stop_reason,
+            }
+        )
         self.write(trained_tokens=report.trained_tokens, progress=progress)
         if report.stop_reason == "early_stopping":
             text = f"Stopped early at step {report.last_step}: the validation loss got no better"
@@ -177,6 +184,12 @@ class Recorder:
                 f"Kept the adapter of step {report.step}, the one with the lowest validation loss"
             )
             self.note(text, data={"step": report.step, "valid_loss": report.valid_loss})
+
+    def _mean_rate(self) -> dict[str, float]:
+        """Tokens a second of this attempt, with all that was done between its steps."""
+        timings = self.check().timings or {}
+        seconds = timings["last_step_at"] - timings.get("training_started_at", self._clock())
+        return {MEAN_RATE: self._tokens / seconds} if self._tokens and seconds > 0 else {}
 
     def _add(self, message: str, **values: Any) -> None:
         written = self._history.add_event(
