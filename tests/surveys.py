@@ -1,5 +1,6 @@
 """What a training file turns into, with every count filled."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,11 +28,20 @@ def a_survey(**values: Any) -> Survey:
 
 @dataclass
 class Surveyor:
-    """Answers at once with what it was given, and remembers what it was asked."""
+    """Answers at once with what it was given, or not at all, and remembers what it was asked."""
 
     lines: tuple[AnyLine, ...] = field(default_factory=lambda: (a_survey(),))
     asked: list[SurveySpec] = field(default_factory=list)
+    answers: bool = True
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, spec: SurveySpec) -> tuple[AnyLine, ...]:
         self.asked.append(spec)
+        self.begun.set()
+        try:
+            if not self.answers:
+                await asyncio.Event().wait()
+        finally:
+            self.ended.set()
         return self.lines

@@ -55,6 +55,7 @@ from tunery_server.gateway.routes import (
     webhooks,
 )
 from tunery_server.jobs.feed import Feed
+from tunery_server.jobs.surveys import Ask
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.processes import open_files
@@ -92,8 +93,11 @@ _KEEP_ALIVE_S = 20
 """Longer than clients keep an idle connection (httpx: 5 s): one of the two has to be first."""
 
 
-def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
-    """The gateway as an ASGI app, on a database that is up to date; by default with vLLM."""
+def create_app(settings: Settings, engine: Engine | None = None, ask: Ask | None = None) -> FastAPI:
+    """The gateway as an ASGI app, on a database that is up to date.
+
+    By default with vLLM, and with a process that looks at training files.
+    """
     database = Database(settings.database)
     vllm = VllmEngine(
         settings.engine_socket,
@@ -101,7 +105,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm
-    services = _services(settings, database, engine)
+    services = _services(settings, database, engine, ask)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -176,7 +180,7 @@ def http_options(settings: Settings, app: FastAPI) -> dict[str, Any]:
     }
 
 
-def _services(settings: Settings, database: Database, engine: Engine) -> Services:
+def _services(settings: Settings, database: Database, engine: Engine, ask: Ask | None) -> Services:
     registry = AdapterRecords(database)
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
@@ -187,7 +191,7 @@ def _services(settings: Settings, database: Database, engine: Engine) -> Service
         adapters=registry,
         residency=residency,
     )
-    job_services = compose_jobs(settings, database, queue)
+    job_services = compose_jobs(settings, database, queue, ask)
     return Services(
         authenticator=Authenticator(KeyRecords(database), timer=time.monotonic),
         engine=engine,

@@ -14,7 +14,7 @@ from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.survey_process import SurveyProcesses
-from tunery_server.jobs.surveys import Surveys
+from tunery_server.jobs.surveys import Ask, Surveys
 from tunery_server.queue.contract import JobQueue
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -32,11 +32,13 @@ class JobServices:
     estimates: Estimates
 
 
-def compose_jobs(settings: Settings, database: Database, queue: JobQueue) -> JobServices:
-    """Both, on one record and one queue."""
+def compose_jobs(
+    settings: Settings, database: Database, queue: JobQueue, ask: Ask | None = None
+) -> JobServices:
+    """Both, on one record and one queue; ``ask`` looks at files, by default a process."""
     base = BaseModel(settings.base_model_path)
     hardware = Hardware.of(detect_device(settings), settings.threads_of_a_trainer)
-    surveys = _surveys(settings, base)
+    surveys = _surveys(settings, base, ask or SurveyProcesses())
     fit = Fit(base=base, hardware=hardware, largest_machine=queue.largest_machine)
     intake = _intake(settings, database, surveys, fit)
     estimates = Estimates(
@@ -50,9 +52,9 @@ def compose_jobs(settings: Settings, database: Database, queue: JobQueue) -> Job
     return JobServices(_jobs(settings, database, queue, intake), estimates)
 
 
-def _surveys(settings: Settings, base: BaseModel) -> Surveys:
+def _surveys(settings: Settings, base: BaseModel, ask: Ask) -> Surveys:
     return Surveys(
-        ask=SurveyProcesses(),
+        ask=ask,
         base=base,
         path=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path,
         max_length=settings.training_length,
