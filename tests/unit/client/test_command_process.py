@@ -181,6 +181,7 @@ def test_a_terminal_shows_a_bar(terminal: Open, reachable: ScriptedServer) -> No
     assert screen.end() == 0
     assert "Validated [bold]200[/bold] rows" in screen.screen
     assert "step 2/2  loss 0.750  310 tokens/s  1:05 left" in screen.screen
+    assert "⠤ training 0.750" in screen.screen
     assert f"succeeded: {TUNED}" in screen.screen
     assert "\x1b[" in screen.screen
 

@@ -29,7 +29,7 @@ class _Part:
     loss: float
     count: int = 1
 
-    def join(self, loss: float, count: int = 1) -> None:
+    def join(self, loss: float, count: int) -> None:
         self.count += count
         self.loss += (loss - self.loss) * count / self.count
 
@@ -57,21 +57,22 @@ class Series:
         again = place if self._length == 1 else place + 1
         while self._parts and self._parts[-1].place >= again:
             self._parts.pop()
-        self._put(place, loss)
+        _put(self._parts, _Part(place, loss))
         if len(self._parts) > _MOST_PARTS:
             self._halve()
 
-    def _put(self, place: int, loss: float, count: int = 1) -> None:
-        if self._parts and self._parts[-1].place == place:
-            self._parts[-1].join(loss, count)
-        else:
-            self._parts.append(_Part(place, loss, count))
-
     def _halve(self) -> None:
-        parts, self._parts = self._parts, []
-        self._length *= 2
-        for part in parts:
-            self._put(part.place // 2, part.loss, part.count)
+        parts: list[_Part] = []
+        for part in self._parts:
+            _put(parts, _Part(part.place // 2, part.loss, part.count))
+        self._parts, self._length = parts, 2 * self._length
+
+
+def _put(parts: list[_Part], part: _Part) -> None:
+    if parts and parts[-1].place == part.place:
+        parts[-1].join(part.loss, part.count)
+    else:
+        parts.append(part)
 
 
 class LossCurve:
@@ -83,16 +84,15 @@ class LossCurve:
         self._height = height
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
-        if len(self.train.points) < 2 or self._height < 2:  # noqa: PLR2004 - a line has two ends
+        train, valid = self.train.points, self.valid.points  # drawn while others are added
+        if len(train) < 2 or self._height < 2:  # noqa: PLR2004 - a line has two ends
             return
-        area = _Area(options.max_width - _LABEL - 3, self._height, self._all(), self.total_steps)
-        area.line(self.train.points)
-        area.marks(self.valid.points)
+        width = options.max_width - _LABEL - 3
+        area = _Area(width, self._height, train + valid, self.total_steps)
+        area.line(train)
+        area.marks(valid)
         yield from area.lines()
         yield self._legend()
-
-    def _all(self) -> list[Point]:
-        return self.train.points + self.valid.points
 
     def _legend(self) -> Text:
         text = Text(" " * (_LABEL + 2), no_wrap=True)
@@ -133,11 +133,15 @@ class _Area:
             text = Text("" if label is None else f"{label:.3f}", no_wrap=True)
             text.align("right", _LABEL)
             text.append(" │")
-            for column, dots in enumerate(cells):
-                if (column, row) in self._marks:
-                    text.append(_MARK, _VALID)
-                else:
-                    text.append(chr(_BLANK + dots) if dots else " ", _TRAIN)
+            marked = {column for column, at in self._marks if at == row}
+            begin = len(text)
+            drawn = (
+                _MARK if column in marked else chr(_BLANK + dots) if dots else " "
+                for column, dots in enumerate(cells)
+            )
+            text.append("".join(drawn).rstrip(), _TRAIN)
+            for column in marked:
+                text.stylize(_VALID, begin + column, begin + column + 1)
             yield text
 
     def _at(self, point: Point) -> tuple[int, int]:
