@@ -44,7 +44,8 @@ def peak_learning_rate(
 def learning_rate(step: int, total_steps: int, peak: float) -> float:
     """Return the rate of step ``step``, counted from 0: linear up to the peak, linear to 0."""
     warm_up = ceil(_WARM_UP * total_steps)
-    return peak * min((step + 1) / (warm_up + 1), (total_steps - step) / (total_steps - warm_up))
+    falling = max(1, total_steps - warm_up)
+    return peak * min((step + 1) / (warm_up + 1), (total_steps - step) / falling)
 
 
 def make_optimizer(
