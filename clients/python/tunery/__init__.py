@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StreamInterrupted,
         TuneryError,
     )
+    from ._estimates import JobEstimate, JobPreview
     from ._fine_tune import EarlyStoppingOptions, LoraOptions, Recipe
     from ._follow import JobUpdate
     from ._job_events import JobEvent, JobMetrics
@@ -42,8 +43,10 @@ __all__ = [
     "FineTuneError",
     "FineTuneFailed",
     "FineTuneTimeout",
+    "JobEstimate",
     "JobEvent",
     "JobMetrics",
+    "JobPreview",
     "JobUpdate",
     "LoraOptions",
     "MissingKeyError",
@@ -58,8 +61,10 @@ _HOME = {
     "Adapter": "_adapters",
     "AsyncTunery": "_client",
     "EarlyStoppingOptions": "_fine_tune",
+    "JobEstimate": "_estimates",
     "JobEvent": "_job_events",
     "JobMetrics": "_job_events",
+    "JobPreview": "_estimates",
     "JobUpdate": "_follow",
     "LoraOptions": "_fine_tune",
     "Patience": "_patience",

@@ -13,6 +13,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from ._adapters import Adapters, AsyncAdapters
 from ._errors import TuneryError
+from ._estimates import ESTIMATE, PREVIEW, JobEstimate, JobPreview, request
 from ._fine_tune import FilePath, Recipe, job_body, source
 from ._follow import JobUpdate, follow, follow_async
 from ._job_events import JobEvent
@@ -88,13 +89,35 @@ class Tunery(OpenAI):
         **recipe: Unpack[Recipe],
     ) -> FineTuningJob:
         """The first half of ``fine_tune``: upload and submit, and return the queued job."""
-        body = job_body(**recipe)
-        training = source(training_file)
-        validation = source(validation_file) if validation_file else None
-        body["training_file"] = self._file_id(training)
-        if validation:
-            body["validation_file"] = self._file_id(validation)
-        return self.fine_tuning.jobs.create(model=model or self.base_model(), **body)
+        wish = self._wish(training_file, model, validation_file, recipe)
+        return self.fine_tuning.jobs.create(**wish)
+
+    def estimate(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        **recipe: Unpack[Recipe],
+    ) -> JobEstimate:
+        """What ``submit`` with these arguments would come to: upload, and queue nothing."""
+        wish = self._wish(training_file, model, validation_file, recipe)
+        return self.post(ESTIMATE, body=request(wish), cast_to=JobEstimate)
+
+    def preview(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        offset: int = 0,
+        limit: int = 5,
+        **recipe: Unpack[Recipe],
+    ) -> JobPreview:
+        """At most 50 rows of the file as tokens, after ``offset`` others; queue nothing."""
+        wish = self._wish(training_file, model, validation_file, recipe)
+        body = request(wish, offset=offset, limit=limit)
+        return self.post(PREVIEW, body=body, cast_to=JobPreview)
 
     def wait(
         self,
@@ -126,6 +149,22 @@ class Tunery(OpenAI):
             openai.APIError: the server refused, or was away for longer than ``patience`` says.
         """
         return follow(self, job_id, timeout_s, self._clock, patience or Patience())
+
+    def _wish(
+        self,
+        training_file: FilePath,
+        model: str | None,
+        validation_file: FilePath | None,
+        recipe: Recipe,
+    ) -> dict[str, Any]:
+        """Arguments of ``fine_tuning.jobs.create``, once the files are with the server."""
+        body = job_body(**recipe)
+        training = source(training_file)
+        validation = source(validation_file) if validation_file else None
+        body["training_file"] = self._file_id(training)
+        if validation:
+            body["validation_file"] = self._file_id(validation)
+        return {"model": model or self.base_model(), **body}
 
     def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):
@@ -190,13 +229,35 @@ class AsyncTunery(AsyncOpenAI):
         **recipe: Unpack[Recipe],
     ) -> FineTuningJob:
         """The first half of ``fine_tune``: upload and submit, and return the queued job."""
-        body = job_body(**recipe)
-        training = source(training_file)
-        validation = source(validation_file) if validation_file else None
-        body["training_file"] = await self._file_id(training)
-        if validation:
-            body["validation_file"] = await self._file_id(validation)
-        return await self.fine_tuning.jobs.create(model=model or await self.base_model(), **body)
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        return await self.fine_tuning.jobs.create(**wish)
+
+    async def estimate(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        **recipe: Unpack[Recipe],
+    ) -> JobEstimate:
+        """What ``submit`` with these arguments would come to: upload, and queue nothing."""
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        return await self.post(ESTIMATE, body=request(wish), cast_to=JobEstimate)
+
+    async def preview(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        offset: int = 0,
+        limit: int = 5,
+        **recipe: Unpack[Recipe],
+    ) -> JobPreview:
+        """At most 50 rows of the file as tokens, after ``offset`` others; queue nothing."""
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        body = request(wish, offset=offset, limit=limit)
+        return await self.post(PREVIEW, body=body, cast_to=JobPreview)
 
     async def wait(
         self,
@@ -220,6 +281,22 @@ class AsyncTunery(AsyncOpenAI):
     ) -> AsyncIterator[JobUpdate]:
         """Yield the job and its events as they come. See ``Tunery.follow``."""
         return follow_async(self, job_id, timeout_s, self._clock, patience or Patience())
+
+    async def _wish(
+        self,
+        training_file: FilePath,
+        model: str | None,
+        validation_file: FilePath | None,
+        recipe: Recipe,
+    ) -> dict[str, Any]:
+        """Arguments of ``fine_tuning.jobs.create``, once the files are with the server."""
+        body = job_body(**recipe)
+        training = source(training_file)
+        validation = source(validation_file) if validation_file else None
+        body["training_file"] = await self._file_id(training)
+        if validation:
+            body["validation_file"] = await self._file_id(validation)
+        return {"model": model or await self.base_model(), **body}
 
     async def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):

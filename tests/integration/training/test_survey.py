@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from tests.integration.training.rows import pair, row, write_rows
 from tunery_adapters.reports import DataReport
 from tunery_adapters.spec import DataFormat
 from tunery_adapters.survey import LINE, AnyLine, Refused, ShownRow, Survey, SurveySpec
@@ -17,8 +18,6 @@ from tunery_adapters.training import data
 from tunery_adapters.training.failures import InvalidFileError
 from tunery_adapters.training.pieces import pieces
 from tunery_adapters.training.surveyor import survey
-
-from .rows import pair, row, write_rows
 
 WEIGHED: dict[str, Any] = {
     "messages": [

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import estimates
 from ._detach import detaching
 from ._job_options import with_job_options
 from ._output import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
+app.command("estimate")(estimates.estimate)
+app.command("preview")(estimates.preview)
 
 
 @app.command("create")
