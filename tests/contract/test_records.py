@@ -10,7 +10,7 @@ from tests.rows import NOW, a_file, a_job, a_key
 from tunery_server.errors import InvalidRequest
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
-from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_history import JobHistory, Note, Standing
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import JobCheckpoint, JobStatus, Page
@@ -245,6 +245,28 @@ class TestHistory:
         assert not history.add_event(
             job_id, event_id="ftevent-1", created_at=NOW, message="late", attempt=2
         )
+
+    def test_a_note_is_written_with_its_change_or_not_at_all(
+        self, database: Database, history: JobHistory, job_id: str
+    ) -> None:
+        note = Note(id="ftevent-1", created_at=NOW, message="cancelled", level="warn")
+        jobs = JobRecords(database)
+        queued, running = {JobStatus.QUEUED}, {JobStatus.RUNNING}
+        assert not jobs.change(job_id, allowed=queued, note=note, status=JobStatus.CANCELLED)
+        assert history.standings([job_id]) == {job_id: Standing(JobStatus.RUNNING, 0)}
+        assert jobs.change(job_id, allowed=running, note=note, status=JobStatus.CANCELLED)
+        assert history.standings([job_id, "gone"]) == {job_id: Standing(JobStatus.CANCELLED, 1)}
+        [event] = history.events_after(job_id, 0, limit=10)
+        assert (event.sequence, event.message, event.level) == (1, "cancelled", "warn")
+
+    def test_events_after_one_go_from_the_oldest_on(self, history: JobHistory, job_id: str) -> None:
+        for number in range(1, 6):
+            history.add_event(job_id, event_id=f"e{number}", created_at=NOW, message="")
+        assert history.sequence(job_id, "e2") == 2
+        assert history.sequence("another", "e2") is None
+        found = history.events_after(job_id, 2, limit=2)
+        assert [event.id for event in found] == ["e3", "e4"]
+        assert history.events_after(job_id, 5, limit=2) == ()
 
     def test_pages_of_events_go_from_the_newest_on(self, history: JobHistory, job_id: str) -> None:
         for number in range(5):

@@ -237,6 +237,7 @@ async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
         streams = [
             await http.send(http.build_request("GET", url), stream=True) for _ in range(PER_TENANT)
         ]
+        assert "tunery_job_watchers 3.0" in (await http.get("/metrics")).text
         refused = await http.get(url)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
         for stream in streams:
