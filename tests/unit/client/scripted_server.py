@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,6 +33,8 @@ class Reply:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    open_end: bool = False
+    """Nothing more comes, and the connection stays."""
 
 
 def answer(document: object, status: int = 200, **headers: str) -> Reply:
@@ -164,7 +166,7 @@ class ScriptedServer:
 
     Each stream of the job's events takes the next of ``looks`` (a job, or a Reply to fail with) and
     the last again and again. Of ``events``, as many are there as the look's ``_events`` says, else
-    all; then the stream is cut, unless the job has ended.
+    all; then the stream is cut, unless the job has ended or the look says ``_open``.
     """
 
     def __init__(self) -> None:
@@ -177,6 +179,7 @@ class ScriptedServer:
         self.replies: dict[tuple[str, str], Reply | list[Reply]] = {}
         """Of a list, one after another, and the last again and again."""
         self.url = ""
+        self.ended = threading.Event()
 
     def asked(self, method: str, path: str) -> list[Call]:
         return [call for call in self.calls if (call.method, call.path) == (method, path)]
@@ -214,7 +217,8 @@ class ScriptedServer:
         ids = [item["id"] for item in self.events]
         start = ids.index(last_id) + 1 if last_id else 0
         ended = look["status"] in {"succeeded", "failed", "cancelled"}
-        return event_stream(*self.events[start : self.shown], end=DONE if ended else "")
+        stream = event_stream(*self.events[start : self.shown], end=DONE if ended else "")
+        return replace(stream, open_end="_open" in look)
 
     def _page_of_events(self, query: dict[str, str]) -> Reply:
         newest_first = self.events[: self.shown][::-1]
@@ -250,6 +254,7 @@ def running(server: ScriptedServer, port: int = 0) -> Iterator[ScriptedServer]:
     try:
         yield server
     finally:
+        server.ended.set()
         listener.shutdown()
         thread.join()
         listener.server_close()
@@ -268,9 +273,12 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(reply.body)))
+            if not reply.open_end:
+                self.send_header("content-length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
+            if reply.open_end:
+                server.ended.wait()
 
         def log_message(self, *_: Any) -> None:
             """Stay silent."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,11 +196,12 @@ def test_a_terminal_shows_tables_without_colour_if_asked(
     assert "\x1b[3" not in screen.screen
 
 
+@pytest.mark.parametrize("waits", [{"_open": True}, {}], ids=["for an event", "for the server"])
 def test_ctrl_c_detaches_and_says_how_to_come_back(
-    terminal: Open, reachable: ScriptedServer
+    terminal: Open, reachable: ScriptedServer, waits: dict[str, Any]
 ) -> None:
     reachable.events = [step(1)]
-    reachable.looks = [job("running")]
+    reachable.looks = [job("running", **waits)]
     screen = terminal("jobs", "watch", "ftjob-1")
     screen.read_until("step 1/2")
     screen.process.send_signal(signal.SIGINT)
