@@ -11,8 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tunery_adapters.spec import DataFormat
 
+Role: TypeAlias = Literal["example", "chosen", "rejected"]
+
 MAX_TRUNCATED_SHOWN = 20
 """Of the rows that are cut, so many are named."""
+
+MAX_TOKENS_SHOWN = 1 << 15
+"""Of all rows together; the first sequence of the first row is shown whole in any case."""
 
 BINS = 10
 """Of the histogram."""
@@ -33,7 +38,7 @@ class SurveySpec(_Frozen):
     """Longest sequence in tokens, as in the job."""
     offset: int = Field(default=0, ge=0)
     limit: int = Field(default=0, ge=0)
-    """Rows to show, the first ``offset`` left out."""
+    """Rows to show at most, the first ``offset`` left out."""
     statistics: bool = True
     budget_s: float = Field(default=30.0, gt=0)
     """How long to count; of a file that takes longer, a sample is counted."""
@@ -54,7 +59,7 @@ class Token(NamedTuple):
 class ShownSequence(_Frozen):
     """One sequence as the model is trained on it."""
 
-    role: Literal["example", "chosen", "rejected"]
+    role: Role
     tokens: tuple[Token, ...]
     truncated_tokens: int
     """Tokens cut off behind them."""
@@ -68,6 +73,13 @@ class ShownRow(_Frozen):
     type: Literal["row"] = "row"
     row: int
     sequences: tuple[ShownSequence, ...]
+    omitted_sequences: int = 0
+    """Behind those, when they are too many to be shown."""
+
+    @property
+    def tokens(self) -> int:
+        """Those that are shown."""
+        return sum(len(sequence.tokens) for sequence in self.sequences)
 
 
 class Truncated(_Frozen):

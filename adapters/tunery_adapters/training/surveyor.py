@@ -10,7 +10,15 @@ from typing import BinaryIO, TypeAlias
 from transformers import PreTrainedTokenizerBase
 
 from tunery_adapters.spec import TEMPLATED
-from tunery_adapters.survey import AnyLine, ShownRow, ShownSequence, SurveySpec, Token
+from tunery_adapters.survey import (
+    MAX_TOKENS_SHOWN,
+    AnyLine,
+    Role,
+    ShownRow,
+    ShownSequence,
+    SurveySpec,
+    Token,
+)
 from tunery_adapters.training.data import RowReader
 from tunery_adapters.training.examples import Example, Item, Pair
 from tunery_adapters.training.pieces import pieces
@@ -26,8 +34,8 @@ def survey(spec: SurveySpec, write: Write, timer: Callable[[], float] = monotoni
     reader = RowReader(tokenizer, spec.max_length, spec.split, spec.format)
     with Path(spec.file).open("rb") as file:
         rows = _Rows(file, reader)
-        for number in range(spec.offset, min(len(rows), spec.offset + spec.limit)):
-            write(_shown(number + 1, rows[number], spec.max_length, tokenizer))
+        for row in _shown(rows, spec, tokenizer):
+            write(row)
         if spec.statistics:
             until = timer() + spec.budget_s
             write(_counted(rows, spec, lambda: timer() > until).survey(spec.split))
@@ -69,24 +77,48 @@ def _counted(rows: _Rows, spec: SurveySpec, is_late: Callable[[], bool]) -> Tall
     return tally
 
 
-def _shown(
-    row: int, items: Sequence[Item], max_length: int, tokenizer: PreTrainedTokenizerBase
-) -> ShownRow:
-    def sequences() -> Iterator[ShownSequence]:
-        for item in items:
-            dropped = not item.cut(max_length).teaches
-            pair = isinstance(item, Pair)
-            for role, whole in zip(
-                ("chosen", "rejected") if pair else ("example",), item.sequences, strict=True
-            ):
-                yield ShownSequence(
-                    role=role,
-                    tokens=_tokens(whole.cut(max_length), tokenizer),
-                    truncated_tokens=max(0, whole.tokens - max_length),
-                    dropped=dropped,
-                )
+def _shown(rows: _Rows, spec: SurveySpec, tokenizer: PreTrainedTokenizerBase) -> Iterator[ShownRow]:
+    left = MAX_TOKENS_SHOWN
+    for number in range(spec.offset, min(len(rows), spec.offset + spec.limit)):
+        row = _row(number + 1, rows[number], spec.max_length, left, tokenizer)
+        yield row
+        left -= row.tokens
+        if left <= 0 or row.omitted_sequences:
+            break
 
-    return ShownRow(row=row, sequences=tuple(sequences()))
+
+def _row(
+    number: int,
+    items: Sequence[Item],
+    max_length: int,
+    most_tokens: int,
+    tokenizer: PreTrainedTokenizerBase,
+) -> ShownRow:
+    """As many of the row's sequences as ``most_tokens`` lets begin."""
+    parts = [part for item in items for part in _parts(item, max_length)]
+    shown: list[ShownSequence] = []
+    for role, whole, dropped in parts:
+        if most_tokens <= 0:
+            break
+        kept = whole.cut(max_length)
+        most_tokens -= kept.tokens
+        shown.append(
+            ShownSequence(
+                role=role,
+                tokens=_tokens(kept, tokenizer),
+                truncated_tokens=whole.tokens - kept.tokens,
+                dropped=dropped,
+            )
+        )
+    return ShownRow(row=number, sequences=tuple(shown), omitted_sequences=len(parts) - len(shown))
+
+
+def _parts(item: Item, max_length: int) -> Iterator[tuple[Role, Example, bool]]:
+    """Each sequence, what it is, and whether the item is dropped."""
+    roles: tuple[Role, ...] = ("chosen", "rejected") if isinstance(item, Pair) else ("example",)
+    dropped = not item.cut(max_length).teaches
+    for role, sequence in zip(roles, item.sequences, strict=True):
+        yield role, sequence, dropped
 
 
 def _tokens(example: Example, tokenizer: PreTrainedTokenizerBase) -> tuple[Token, ...]:

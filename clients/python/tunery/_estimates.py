@@ -107,6 +107,8 @@ class PreviewRow(BaseModel):
 
     row: int
     sequences: list[PreviewSequence]
+    omitted_sequences: int
+    """Behind those, when they are too many to be shown."""
 
 
 class Bin(BaseModel):

@@ -13,8 +13,8 @@ from tunery_server.processes.environment import for_training
 _COMMAND = ("nice", "-n", "10", sys.executable, "-m", "tunery_adapters.training.survey")
 SHOWING_S = 30.0
 """Time beside the counting: to start, and to show rows."""
-_LINE_BYTES = 2**28
-"""A row of a mebibyte has up to a million tokens, and each takes some dozens of bytes here."""
+_LINE_BYTES = 2**26
+"""A row is shown by tens of thousands of tokens, and each takes some dozens of bytes here."""
 
 
 class SurveyProcesses:
@@ -81,8 +81,13 @@ async def _answer(command: Sequence[str], spec: SurveySpec) -> tuple[AnyLine, ..
     try:
         process.stdin.write(spec.model_dump_json().encode())
         process.stdin.close()
-        return tuple([LINE.validate_json(line) async for line in process.stdout])
+        said = [line async for line in process.stdout]
+        return await asyncio.to_thread(_parsed, said)
     finally:
         child.kill_group(process)
         with contextlib.suppress(ProcessLookupError):
             await process.wait()
+
+
+def _parsed(said: Sequence[bytes]) -> tuple[AnyLine, ...]:
+    return tuple(LINE.validate_json(line) for line in said)

@@ -13,7 +13,15 @@ from transformers import PreTrainedTokenizerBase
 from tests.integration.training.rows import pair, row, write_rows
 from tunery_adapters.reports import DataReport
 from tunery_adapters.spec import DataFormat
-from tunery_adapters.survey import LINE, AnyLine, Refused, ShownRow, Survey, SurveySpec
+from tunery_adapters.survey import (
+    LINE,
+    MAX_TOKENS_SHOWN,
+    AnyLine,
+    Refused,
+    ShownRow,
+    Survey,
+    SurveySpec,
+)
 from tunery_adapters.training import data
 from tunery_adapters.training.failures import InvalidFileError
 from tunery_adapters.training.pieces import pieces
@@ -122,6 +130,19 @@ def test_any_text_is_parted_without_loss(tokenizer: PreTrainedTokenizerBase) -> 
     for text in ("", "a", "日本語のテキスト", "👩‍👩‍👧‍👦 family", "\ufffd broken", "e\u0301" * 3):
         ids = tokenizer.encode(text)
         assert "".join(pieces(tokenizer, ids)) == tokenizer.decode(ids)
+
+
+def test_a_row_of_more_tokens_than_are_shown_ends_the_preview(
+    tmp_path: Path, base_model: Path
+) -> None:
+    long = {"text": "one two three " * 20_000}
+    file = write_rows(tmp_path / "rows.jsonl", [long, long])
+    said = lines(base_model, file, format="text", max_length=4096, limit=2, statistics=False)
+    (shown,) = said
+    assert isinstance(shown, ShownRow)
+    assert MAX_TOKENS_SHOWN <= shown.tokens < MAX_TOKENS_SHOWN + 4096
+    examples = counted(lines(base_model, file, format="text", max_length=4096)).examples
+    assert len(shown.sequences) + shown.omitted_sequences == examples / 2
 
 
 def test_a_file_that_takes_too_long_is_sampled(tmp_path: Path, base_model: Path) -> None:

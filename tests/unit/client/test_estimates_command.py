@@ -59,6 +59,7 @@ SHOWN: dict[str, Any] = {
     "data": [
         {
             "row": 3,
+            "omitted_sequences": 2,
             "sequences": [
                 sequence("chosen", token("Say"), token(" hi", True), token("!", True)),
                 sequence("rejected", token("Say"), token(" \x1b[2Jno", True), truncated=4),
@@ -144,11 +145,12 @@ def test_what_is_trained_on_stands_in_brackets_off_a_terminal(
     asked = scripted.calls[-1].json
     assert (asked["limit"], asked["offset"]) == (2, 2)
     lines = ran.stdout.splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "--- row 3, chosen: 3 tokens, 2 trained on",
         "Say[ hi!]",
         "--- row 3, rejected: 2 tokens, 1 trained on",
         "Say[ [2Jno]… 4 tokens cut off",
+        "… 2 more sequences of row 3",
     ]
     assert "40 rows (of 25, drawn at random), 25 examples" in lines
     assert "2 rows are longer than 64 tokens and lose 9; 0 examples are dropped; rows 3, 8" in lines

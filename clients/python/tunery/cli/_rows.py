@@ -24,6 +24,8 @@ def print_rows(rows: "Iterable[PreviewRow]", console: Console) -> None:
         for sequence in row.sequences:
             console.print(_heading(row.row, sequence))
             console.print(_body(sequence, marked=not console.is_terminal))
+        if row.omitted_sequences:
+            console.print(Text(f"… {row.omitted_sequences} more sequences of row {row.row}"))
 
 
 def print_statistics(found: "Statistics", console: Console) -> None:

@@ -160,6 +160,16 @@ class PreviewRow(Answer):
 
     row: int
     sequences: tuple[PreviewSequence, ...]
+    omitted_sequences: int
+
+    @classmethod
+    def of(cls, row: ShownRow) -> "PreviewRow":
+        """As the trainer would see it."""
+        return cls(
+            row=row.row,
+            sequences=tuple(map(PreviewSequence.of, row.sequences)),
+            omitted_sequences=row.omitted_sequences,
+        )
 
 
 class Statistics(Answer):
@@ -186,10 +196,6 @@ class JobPreview(Answer):
     @classmethod
     def of(cls, rows: tuple[ShownRow, ...], survey: Survey, max_length: int) -> "JobPreview":
         """As the trainer would see them."""
-        shown = tuple(
-            PreviewRow(row=row.row, sequences=tuple(map(PreviewSequence.of, row.sequences)))
-            for row in rows
-        )
         statistics = Statistics(
             rows=survey.rows,
             rows_read=survey.rows_read,
@@ -201,7 +207,9 @@ class JobPreview(Answer):
             lengths=survey.lengths,
         )
         return cls(
-            data=shown, has_more=bool(rows) and rows[-1].row < survey.rows, statistics=statistics
+            data=tuple(map(PreviewRow.of, rows)),
+            has_more=bool(rows) and rows[-1].row < survey.rows,
+            statistics=statistics,
         )
 
 

@@ -1,8 +1,9 @@
 """What a fine-tuning job would come to, before it costs anything."""
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from tunery_server.gateway.auth import JOBS, Principal
 from tunery_server.gateway.deps import Used, scoped
@@ -10,6 +11,7 @@ from tunery_server.gateway.disconnect import until_gone
 from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.estimates import JobEstimate, JobPreview, PreviewJob
 from tunery_server.gateway.protocol.jobs import CreateJob
+from tunery_server.jobs.estimate import Preview
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
@@ -25,11 +27,17 @@ async def estimate(request: Request, caller: Caller, body: Body, used: Used) -> 
     return JobEstimate.of(await until_gone(request.receive, work))
 
 
-@router.post("/preview")
-async def preview(request: Request, caller: Caller, body: PreviewBody, used: Used) -> JobPreview:
+@router.post("/preview", response_model=JobPreview)
+async def preview(request: Request, caller: Caller, body: PreviewBody, used: Used) -> Response:
     """Show rows of the training file as tokens, and which of them are trained on."""
     work = used.estimates.preview(
         caller.tenant_id, body.request(), offset=body.offset, limit=body.limit
     )
     preview = await until_gone(request.receive, work)
-    return JobPreview.of(preview.rows, preview.survey, preview.max_length)
+    # Tens of thousands of tokens: nobody else should wait while they are written.
+    return Response(await asyncio.to_thread(_written, preview), media_type="application/json")
+
+
+def _written(preview: Preview) -> bytes:
+    answer = JobPreview.of(preview.rows, preview.survey, preview.max_length)
+    return answer.model_dump_json().encode()

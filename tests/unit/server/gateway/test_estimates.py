@@ -191,6 +191,7 @@ async def test_rows_are_shown_token_by_token(gateway: Gateway, surveyor: Surveyo
     assert found["data"] == [
         {
             "row": 2,
+            "omitted_sequences": 0,
             "sequences": [
                 {
                     "role": "chosen",
