@@ -28,17 +28,20 @@ def a_survey(**values: Any) -> Survey:
 
 @dataclass
 class Surveyor:
-    """Answers at once with what it was given, or not at all, and remembers what it was asked."""
+    """Answers at once, with a fault, or never; and remembers what it was asked."""
 
     lines: tuple[AnyLine, ...] = field(default_factory=lambda: (a_survey(),))
     asked: list[SurveySpec] = field(default_factory=list)
     answers: bool = True
+    fault: Exception | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, spec: SurveySpec) -> tuple[AnyLine, ...]:
         self.asked.append(spec)
         self.begun.set()
+        if self.fault is not None:
+            raise self.fault
         try:
             if not self.answers:
                 await asyncio.Event().wait()

@@ -1,6 +1,7 @@
 """What a job would come to, and what its rows look like, before anything is queued."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
@@ -8,9 +9,9 @@ from math import ceil
 from tunery_adapters.base_model import BaseModel
 from tunery_adapters.spec import LoraSpec
 from tunery_adapters.survey import ShownRow, Survey
-from tunery_server.errors import InvalidRequest
+from tunery_server.errors import InvalidRequest, RequestError, TryAgainLater
 from tunery_server.jobs import speed
-from tunery_server.jobs.fit import MISFIT, Fit
+from tunery_server.jobs.fit import Fit
 from tunery_server.jobs.hardware import Hardware
 from tunery_server.jobs.intake import Draft, Intake
 from tunery_server.jobs.request import JobRequest
@@ -98,19 +99,31 @@ class Estimates:
         rows, survey = await self._surveys.rows(draft.training, offset=offset, limit=limit)
         return Preview(rows, survey, self._surveys.max_length)
 
-    async def certain(self, tenant_id: str, request: JobRequest, create: Callable[[], Job]) -> Job:
-        """The job that ``create`` makes.
+    async def counted(self, tenant_id: str, request: JobRequest, create: Callable[[], Job]) -> Job:
+        """The job that ``create`` makes, after its files were counted, if it may be a large one.
 
-        Where that is refused for a bound on the file's tokens, they are counted, and it is asked
-        once more: what is refused then is refused for certain.
+        By its bytes alone a row may have several times the tokens that it has. For a small job that
+        does not matter; a large one would be refused, or wait for memory that it does not need.
         """
-        try:
-            return await asyncio.to_thread(create)
-        except InvalidRequest as refusal:
-            if refusal.code != MISFIT:
-                raise
-        await self.estimate(tenant_id, request)
+        draft = await asyncio.to_thread(self._large, tenant_id, request)
+        if draft is not None:
+            await self._count(draft)
         return await asyncio.to_thread(create)
+
+    def _large(self, tenant_id: str, request: JobRequest) -> Draft | None:
+        """The job, if it may be a large one; None for a wish that is for ``create`` to refuse."""
+        try:
+            draft = self._intake.draft(tenant_id, request)
+        except RequestError:
+            return None
+        return draft if self._fit.is_large(draft.job) else None
+
+    async def _count(self, draft: Draft) -> None:
+        """Does without where that cannot be done now."""
+        with contextlib.suppress(TryAgainLater):
+            await self._surveys.survey(draft.training)
+            if draft.validation is not None:
+                await self._surveys.survey(draft.validation, "validation")
 
     def _estimate(self, draft: Draft, survey: Survey, validation: Survey | None) -> Estimate:
         files = [file for file in (draft.training, draft.validation) if file is not None]

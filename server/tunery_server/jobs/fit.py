@@ -17,6 +17,8 @@ LargestMachine: TypeAlias = Callable[[], int | None]
 """As :meth:`tunery_server.queue.contract.JobQueue.largest_machine`."""
 
 _SHORTEST = 8
+_LARGE_SHARE = 4
+"""A quarter of the machine: the engine is to have its part, and other jobs theirs."""
 
 MISFIT = "job_does_not_fit"
 """Code of the refusal of a job that fits no machine."""
@@ -48,6 +50,11 @@ class Fit:
             return self._largest_machine()
         except QueueUnavailable:
             return None
+
+    def is_large(self, job: Job) -> bool:
+        """Whether a job takes a good part of the largest machine, or does not fit it at all."""
+        machine = self.largest_machine()
+        return machine is not None and _LARGE_SHARE * job.memory_bytes > machine
 
     def check_targets(self, lora: LoraSpec) -> None:
         """Raises InvalidRequest for a module that is no linear layer of the base model."""

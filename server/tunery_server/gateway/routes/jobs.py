@@ -40,7 +40,7 @@ async def create(caller: Caller, body: Body, used: Used, sending: Sent) -> FineT
     """Start a fine-tune."""
     wanted = body.request()
     create = partial(used.jobs.create, caller.tenant_id, wanted, sending)
-    return FineTuningJob.of(await used.estimates.certain(caller.tenant_id, wanted, create))
+    return FineTuningJob.of(await used.estimates.counted(caller.tenant_id, wanted, create))
 
 
 @router.get("", openapi_extra=openapi.filters("metadata", "Jobs that carry these values."))

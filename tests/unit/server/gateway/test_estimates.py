@@ -17,6 +17,7 @@ from tests.rows import NOW, a_file, a_job
 from tests.surveys import Surveyor, a_survey
 from tunery_adapters.survey import Refused, ShownRow, ShownSequence, Token, Truncated
 from tunery_server.config import Settings
+from tunery_server.errors import Overloaded
 from tunery_server.queue.contract import Offer
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.files import FileRecords
@@ -153,7 +154,27 @@ async def test_a_job_is_refused_for_what_its_rows_are_and_not_for_what_they_may_
     assert len(surveyor.asked) == 1
 
 
-async def test_a_job_that_fits_by_its_bytes_is_not_looked_into(
+async def test_rows_that_the_trainer_would_refuse_are_refused_with_a_large_job(
+    gateway: Gateway, surveyor: Surveyor
+) -> None:
+    machine(gateway, 2 * GIB)
+    surveyor.lines = (Refused(code="invalid_file", message="Line 4", param="training_file"),)
+    answer = await post(gateway, JOBS)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Line 4")
+
+
+async def test_a_large_job_that_fits_is_taken_where_nobody_can_look(
+    gateway: Gateway, surveyor: Surveyor
+) -> None:
+    machine(gateway, 6 * GIB)
+    surveyor.fault = Overloaded("Too many files are being looked at.")
+    answer = await post(gateway, JOBS)
+    assert answer.status_code == 200, answer.text
+    assert len(surveyor.asked) == 1
+    assert (await post(gateway, f"{JOBS}/estimate")).status_code == 503
+
+
+async def test_a_job_that_is_small_by_its_bytes_is_not_looked_into(
     gateway: Gateway, surveyor: Surveyor
 ) -> None:
     machine(gateway, 64 * GIB)
