@@ -18,12 +18,15 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from tunery_adapters import fault
+from tunery_adapters.durable import sync
 from tunery_adapters.errors import (
     AdapterDamagedError,
     AdapterExistsError,
     AdapterNotFoundError,
     InvalidAdapterError,
 )
+from tunery_adapters.fault import Point
 from tunery_adapters.manifest import MANIFEST, SAFE_ID, FileRecord, Manifest, Provenance
 from tunery_adapters.peft_files import CONFIG, WEIGHTS, PeftFolder, inspect
 from tunery_adapters.spec import RANKS_SERVED
@@ -96,7 +99,7 @@ class AdapterStore:
         doomed = self._root / f"{_TEMPORARY}{uuid4().hex}"
         folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
         folder.rename(doomed)
-        _sync(folder.parent)
+        sync(folder.parent)
         _remove(doomed)
 
     def sweep(self) -> int:
@@ -127,10 +130,11 @@ class AdapterStore:
 
     def _settle(self, staged: Path, manifest: Manifest) -> Published:
         for file in staged.iterdir():
-            _sync(file)
+            sync(file)
             file.chmod(_READ_ONLY_FILE)
-        _sync(staged)
+        sync(staged)
         folder = self._folder(manifest.adapter_id, manifest.version)
+        fault.point(Point.ADAPTER_TMP_WRITTEN)
         folder.parent.mkdir(exist_ok=True)
         try:
             staged.rename(folder)
@@ -138,9 +142,10 @@ class AdapterStore:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             return self._already(folder, manifest)
+        fault.point(Point.ADAPTER_RENAMED)
         folder.chmod(_READ_ONLY_FOLDER)
-        _sync(folder.parent)
-        _sync(self._root)
+        sync(folder.parent)
+        sync(self._root)
         return Published(folder, manifest)
 
     def _already(self, folder: Path, manifest: Manifest) -> Published:
@@ -195,14 +200,6 @@ def _record(file: Path) -> FileRecord:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileRecord(sha256=digest, bytes=file.stat().st_size)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

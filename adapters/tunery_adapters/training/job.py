@@ -10,6 +10,8 @@ from threading import Event
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.peft_files import WEIGHTS
 from tunery_adapters.reports import Finished, Loaded, Plan, SkippedCheckpoint, Stopped
 from tunery_adapters.spec import TEMPLATED, TrainingSpec
@@ -192,6 +194,7 @@ def _finish(spec: TrainingSpec, course: Course, loop: Loop, checkpoints: Checkpo
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(kept.folder / ADAPTER, staged)
     move_synced(staged, adapter)
+    fault.point(Point.TRAIN_DONE)
     return Finished(
         step=kept.state.step,
         adapter_path=str(adapter),

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.intake import Intake, warnings
@@ -57,7 +59,9 @@ class JobService:
         job = self._intake.job(tenant_id, request)
         self._queue.ping()
         policy = self._policies.of(tenant_id)
+        fault.point(Point.CREATE_BEFORE_COMMIT)
         standing = self._jobs.add(job, submission, policy.max_waiting)
+        fault.point(Point.CREATE_AFTER_COMMIT)
         if standing != job.id:
             return self.get(tenant_id, standing)
         self._note(job.id, f"Created fine-tuning job: {job.id}")
@@ -66,6 +70,7 @@ class JobService:
             self._note(job.id, warning, level="warn")
         with contextlib.suppress(QueueUnavailable):
             self._line.put(job)
+        fault.point(Point.QUEUE_AFTER_ENQUEUE)
         return job
 
     def get(self, tenant_id: str, job_id: str) -> Job:
@@ -108,6 +113,7 @@ class JobService:
         )
         if cancelled is None:
             return self._unmoved(tenant_id, job_id, "job_not_cancellable", JobStatus.CANCELLED)
+        fault.point(Point.CANCEL_WRITTEN)
         with contextlib.suppress(QueueUnavailable):
             self._queue.remove(job.id)
         return cancelled
@@ -122,6 +128,7 @@ class JobService:
         moved = self._jobs.move(job.id, PAUSE, estimated_finish=None)
         if moved is None:
             return self._unmoved(tenant_id, job_id, "job_not_pausable")
+        fault.point(Point.PAUSE_WRITTEN)
         if moved.status is JobStatus.PAUSED:
             self._note(job.id, "The job is paused")
             with contextlib.suppress(QueueUnavailable):

@@ -2,10 +2,13 @@
 
 import os
 
+from tunery_adapters import fault
+
 _PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
     # Where the engine has put a base model that came from a hub.
     *("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"),
+    fault.VARIABLE,
 )
 
 

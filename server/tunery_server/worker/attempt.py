@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.reports import Checkpoint, Finished
 from tunery_adapters.spec import EvaluationSpec, LoraSpec, TrainingSpec
 from tunery_server.errors import LeaseLost, QueueUnavailable
@@ -89,6 +91,7 @@ class Attempt:
         self._stopping = True
         if self._trainer is not None:
             self._trainer.stop()
+            fault.point(Point.JOB_STOPPING)
 
     def hurry(self) -> None:
         """As :meth:`stop`, but without a checkpoint of now: the job goes on from its last one."""
@@ -147,6 +150,7 @@ class Attempt:
         if self._after is not None:
             await asyncio.wait([self._after])
         spec, dataset = await asyncio.to_thread(self._prepare)
+        fault.point(Point.JOB_FILES_COPIED)
         finished = await self._train(spec, dataset.sha256)
         metrics = await asyncio.to_thread(self._metrics_at, finished.step)
         adapter = await asyncio.to_thread(
@@ -271,13 +275,16 @@ class Attempt:
     def _clean_up(self) -> None:
         """Give the lease back; put the job in line again or remove what is of no more use."""
         job = self._bench.jobs.get_any(self._job.id)
+        ended = job is None or job.status in FINAL
+        fault.point(Point.JOB_FINAL_WRITTEN if ended else Point.JOB_RELEASED)
         try:
             self._bench.queue.finish(self._lease)
+            fault.point(Point.JOB_ACKED)
             if job is not None and job.status is JobStatus.QUEUED:
                 self._bench.line.put(job)
         except QueueUnavailable:
             pass  # the lease runs out, and the reconciler does the rest
-        if job is None or job.status in FINAL:
+        if ended:
             leftovers.remove(self._folder)
 
 

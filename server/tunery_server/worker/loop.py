@@ -5,6 +5,8 @@ import contextlib
 from dataclasses import dataclass
 from functools import partial
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import QueueUnavailable
 from tunery_server.jobs.line import need, waited_s
 from tunery_server.queue.contract import Lease, Need, Yielding
@@ -117,6 +119,7 @@ class Worker:
 
     def _take(self, lease: Lease) -> Job | None:
         """Write the claim into the record, which may know that the job was cancelled."""
+        fault.point(Point.JOB_CLAIMED)
         known = self._bench.jobs.get_any(lease.job_id)
         attempt = known.attempt + 1 if known is not None else 1
         job = self._bench.jobs.change(

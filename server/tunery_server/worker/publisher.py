@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tunery_adapters import fault
 from tunery_adapters.errors import AdapterError, AdapterExistsError, InvalidAdapterError
+from tunery_adapters.fault import Point
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore, Published
 from tunery_server.engine.contract import Engine
@@ -104,6 +106,7 @@ class Publisher:
         published = self._publish(folder, provenance)
         adapter = _row(published, self._clock())
         self._adapters.add(adapter)
+        fault.point(Point.ADAPTER_REGISTERED)
         return adapter
 
     async def load(self, adapter: Adapter) -> bool:

@@ -9,6 +9,8 @@ is, too, after Redis was away for a time, when leases ran out that could not be 
 
 from collections.abc import Callable
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.line import Line, again, back_off_s
@@ -72,6 +74,7 @@ class Reconciler:
         self._missing = set(missing)
 
     def _recover(self, job: Job) -> None:
+        fault.point(Point.RECONCILER_SWEPT)
         losses, now = job.losses + 1, self._clock()
         if losses >= self._max_attempts and job.status is JobStatus.RUNNING:
             self._give_up(job, losses)
@@ -87,6 +90,7 @@ class Reconciler:
         )
         if released is None:
             return
+        fault.point(Point.RECONCILER_REQUEUED)
         log.warning("worker lost", job_id=job.id, attempt=job.attempt)
         if released.status is JobStatus.PAUSED:
             self._note(job, "The worker was lost; the job is paused at its last checkpoint")

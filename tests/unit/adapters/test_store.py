@@ -17,6 +17,7 @@ from tunery_adapters.errors import (
     AdapterNotFoundError,
     InvalidAdapterError,
 )
+from tunery_adapters.fault import VARIABLE
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 
@@ -162,12 +163,11 @@ def test_deleting_removes_one_version(
 
 
 PUBLISH_AND_DIE = """
-import os, sys
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tunery_adapters import store
 from tunery_adapters.manifest import Provenance
-store._sync = lambda path: os.kill(os.getpid(), 9)
 store.AdapterStore(Path(sys.argv[1])).publish(Path(sys.argv[2]), Provenance(
     adapter_id="adapter-1", version=1, model="m", base_model="b", tenant_id="t",
     created_at=datetime.now(UTC)))
@@ -179,7 +179,8 @@ def test_a_publisher_that_is_killed_leaves_only_what_a_sweep_removes(
 ) -> None:
     source = make_folder()
     command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(source)]
-    assert subprocess.run(command, check=False).returncode == -9
+    environment = os.environ | {VARIABLE: "adapter.tmp_written:kill"}
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
     with pytest.raises(AdapterNotFoundError):
         store.path("adapter-1", 1)
     assert store.sweep() == 1
