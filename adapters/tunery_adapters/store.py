@@ -4,7 +4,9 @@ A version is whole or not there: it is written under ``root/.tmp-*``, synced, an
 place. The engine keys its prefix cache by an adapter's name and path, so a path is never reused.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -61,12 +63,14 @@ class AdapterStore:
         is there. Raises InvalidAdapterError, AdapterExistsError.
         """
         staged = self._root / f"{_TEMPORARY}{uuid4().hex}"
-        staged.mkdir(parents=True)
-        try:
-            manifest = self._stage(source, staged, provenance)
-            return self._settle(staged, manifest)
-        finally:
-            _remove(staged)
+        self._root.mkdir(parents=True, exist_ok=True)
+        with _locked(self._root, fcntl.LOCK_SH):
+            staged.mkdir()
+            try:
+                manifest = self._stage(source, staged, provenance)
+                return self._settle(staged, manifest)
+            finally:
+                _remove(staged)
 
     def path(self, adapter_id: str, version: int) -> Path:
         """Return the folder of a published version; raises AdapterNotFoundError."""
@@ -97,20 +101,27 @@ class AdapterStore:
         """Remove a version: first out of sight by one rename, then its files."""
         folder = self.path(adapter_id, version)
         doomed = self._root / f"{_TEMPORARY}{uuid4().hex}"
-        folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
-        folder.rename(doomed)
-        sync(folder.parent)
-        _remove(doomed)
+        with _locked(self._root, fcntl.LOCK_SH):
+            folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
+            folder.rename(doomed)
+            sync(folder.parent)
+            _remove(doomed)
 
     def sweep(self) -> int:
         """Remove what killed publishes and deletes left behind; returns how many folders.
 
-        Run it when no publish is under way, at start.
+        Removes nothing while some process publishes or deletes: one of them may be its own.
         """
-        leftovers = list(self._leftovers())
-        for folder in leftovers:
-            _remove(folder)
-        return len(leftovers)
+        if not any(self._leftovers()):
+            return 0
+        try:
+            with _locked(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                leftovers = list(self._leftovers())
+                for folder in leftovers:
+                    _remove(folder)
+                return len(leftovers)
+        except BlockingIOError:
+            return 0
 
     def _stage(self, source: Path, staged: Path, provenance: Provenance) -> Manifest:
         # Copied before it is checked: the bytes that were judged are the bytes that are kept.
@@ -143,9 +154,7 @@ class AdapterStore:
                 raise
             return self._already(folder, manifest)
         fault.point(Point.ADAPTER_RENAMED)
-        folder.chmod(_READ_ONLY_FOLDER)
-        sync(folder.parent)
-        sync(self._root)
+        self._shut(folder)
         return Published(folder, manifest)
 
     def _already(self, folder: Path, manifest: Manifest) -> Published:
@@ -154,7 +163,13 @@ class AdapterStore:
             raise AdapterExistsError(
                 f"{manifest.adapter_id} v{manifest.version} is published already"
             )
+        self._shut(folder)  # whoever renamed it may have been killed before it came to that
         return Published(folder, there)
+
+    def _shut(self, folder: Path) -> None:
+        folder.chmod(_READ_ONLY_FOLDER)
+        sync(folder.parent)
+        sync(self._root)
 
     def _folder(self, adapter_id: str, version: int) -> Path:
         if not re.fullmatch(SAFE_ID, adapter_id) or version < 1:
@@ -164,6 +179,17 @@ class AdapterStore:
     def _leftovers(self) -> Iterator[Path]:
         if self._root.is_dir():
             yield from (path for path in self._root.iterdir() if path.name.startswith(_TEMPORARY))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder, which ends with this process, too. May raise BlockingIOError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _clean_config(peft: PeftFolder, base_model: str) -> str:

@@ -110,7 +110,6 @@ def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
 
 def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Publisher:
     adapters = AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
-    adapters.sweep()
     return Publisher(
         store=adapters,
         adapters=AdapterRecords(database),

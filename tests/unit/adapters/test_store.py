@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -186,6 +187,32 @@ def test_a_publisher_that_is_killed_leaves_only_what_a_sweep_removes(
     assert store.sweep() == 1
     assert list(root.iterdir()) == []
     assert store.publish(source, provenance()).path.is_dir()
+
+
+def test_sweeping_leaves_a_publisher_alone(
+    store: AdapterStore, make_folder: MakeFolder, root: Path
+) -> None:
+    command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(make_folder())]
+    environment = os.environ | {VARIABLE: "adapter.tmp_written:stop"}
+    with subprocess.Popen(command, env=environment) as publisher:
+        _, status = os.waitpid(publisher.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert store.sweep() == 0
+        publisher.send_signal(signal.SIGCONT)
+        assert publisher.wait(30) == 0
+    assert store.sweep() == 0
+    store.verify("adapter-1", 1)
+
+
+def test_a_version_whose_publisher_was_killed_too_early_is_read_only_in_the_end(
+    store: AdapterStore, make_folder: MakeFolder, root: Path
+) -> None:
+    source = make_folder()
+    command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(source)]
+    environment = os.environ | {VARIABLE: "adapter.renamed:kill"}
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    assert subprocess.run(command, check=False).returncode == 0
+    assert store.path("adapter-1", 1).stat().st_mode & 0o777 == 0o555
 
 
 def test_sweeping_spares_what_is_published(store: AdapterStore, make_folder: MakeFolder) -> None:
