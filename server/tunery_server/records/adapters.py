@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, RowMapping, delete, exists, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, insert, or_, update
 
 from tunery_server.records.database import Database
 from tunery_server.records.paging import all_of, page
@@ -18,10 +18,8 @@ class AdapterRecords:
 
     def add(self, adapter: Adapter) -> None:
         """Register a published version; does nothing when the same one is registered already."""
-        query = all_of(adapters).where(adapters.c.model == adapter.model)
         with self._database.writing() as connection:
-            if connection.execute(query).first() is None:
-                connection.execute(insert(adapters).values(asdict(adapter)))
+            register(connection, adapter)
 
     def get(self, tenant_id: str, model: str) -> Adapter | None:
         """A version of the tenant's own that is ready, or None."""
@@ -78,6 +76,13 @@ class AdapterRecords:
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return _adapter(row) if row else None
+
+
+def register(connection: Connection, adapter: Adapter) -> None:
+    """As :meth:`AdapterRecords.add`, in the transaction that writes what made the adapter."""
+    query = all_of(adapters).where(adapters.c.model == adapter.model)
+    if connection.execute(query).first() is None:
+        connection.execute(insert(adapters).values(asdict(adapter)))
 
 
 def _adapter(row: RowMapping) -> Adapter:

@@ -85,18 +85,20 @@ def add_once(
     object_id: str,
     submission: Submission | None,
     check: Check = unchecked,
+    then: Check = unchecked,
 ) -> str:
     """Run ``statement``, which inserts the object ``object_id``, unless this is a repeat.
 
     Returns the id of the object that stands: another one when an earlier sending had made it, and
-    nothing is written then. Raises IdempotencyKeyReused, and what ``check`` raises about a new one.
+    nothing is written then. ``then`` writes what belongs to a new one. Raises IdempotencyKeyReused,
+    and what ``check`` raises about a new one.
     """
     for _ in range(_ROUNDS - 1):
         try:
-            return _add_once(database, statement, object_id, submission, check)
+            return _add_once(database, statement, object_id, submission, check, then)
         except IntegrityError:
             continue  # another sending was written between the look and the write
-    return _add_once(database, statement, object_id, submission, check)
+    return _add_once(database, statement, object_id, submission, check, then)
 
 
 def made_by(database: Database, submission: Submission | None) -> str | None:
@@ -118,6 +120,7 @@ def _add_once(
     object_id: str,
     submission: Submission | None,
     check: Check,
+    then: Check,
 ) -> str:
     with database.writing() as connection:
         if submission is not None:
@@ -130,6 +133,7 @@ def _add_once(
             _remember(connection, submission, ordinal, object_id)
         check(connection)
         connection.execute(statement)
+        then(connection)
     return object_id
 
 

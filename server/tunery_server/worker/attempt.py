@@ -82,7 +82,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Train, publish, record. Never raises for what can go wrong with a job."""
-        async with recorded(self._recorder, self._bench.clock):
+        async with recorded(self._recorder):
             await self._while_ours(self._train_and_publish())
         await asyncio.to_thread(self._clean_up)
 
@@ -213,34 +213,30 @@ class Attempt:
             metrics=metrics,
             checkpoint=True,
         )
-        self._bench.history.add_checkpoint(
-            JobCheckpoint(
-                id=new_id("ftckpt_"),
-                job_id=self._job.id,
-                step=report.step,
-                model=adapter.model,
-                metrics=metrics,
-                created_at=self._bench.clock(),
-            )
+        checkpoint = JobCheckpoint(
+            id=new_id("ftckpt_"),
+            job_id=self._job.id,
+            step=report.step,
+            model=adapter.model,
+            metrics=metrics,
+            created_at=self._bench.clock(),
         )
+        self._recorder.checkpoint(checkpoint, adapter)
+        fault.point(Point.ADAPTER_REGISTERED)
 
     def _succeed(self, adapter: Adapter) -> None:
-        """Write the result file and the final state; the order makes a repeat harmless."""
-        results = self._bench.files.create(
+        """Store the result file; the final state makes it and the adapter visible."""
+        results = self._bench.files.store(
             self._job.tenant_id,
             filename="step_metrics.csv",
             purpose=RESULTS,
             chunks=[results_csv(self._bench.history.metrics(self._job.id))],
         )
-        self._recorder.note(f"New fine-tuned model created: {adapter.model}")
-        self._recorder.note("The job has successfully completed")
-        self._recorder.write(
-            status=JobStatus.SUCCEEDED,
-            finished_at=self._bench.clock(),
-            estimated_finish=None,
-            fine_tuned_model=adapter.model,
-            result_files=[results.id],
-        )
+        try:
+            self._recorder.succeed(adapter, results)
+        except BaseException:
+            self._bench.files.discard(results)
+            raise
 
     def _metrics_at(self, step: int) -> dict[str, float]:
         """The last value of each metric up to a step."""
@@ -274,18 +270,18 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """Give the lease back; put the job in line again or remove what is of no more use."""
-        job = self._bench.jobs.get_any(self._job.id)
-        ended = job is None or job.status in FINAL
+        job = self._bench.jobs.get_any(self._job.id) or self._job
+        ended = job.status in FINAL
         fault.point(Point.JOB_FINAL_WRITTEN if ended else Point.JOB_RELEASED)
         try:
             self._bench.queue.finish(self._lease)
             fault.point(Point.JOB_ACKED)
-            if job is not None and job.status is JobStatus.QUEUED:
+            if job.status is JobStatus.QUEUED:
                 self._bench.line.put(job)
         except QueueUnavailable:
             pass  # the lease runs out, and the reconciler does the rest
         if ended:
-            leftovers.remove(self._folder)
+            leftovers.remove(job, self._folder, self._bench.publisher)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

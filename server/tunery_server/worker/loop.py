@@ -121,12 +121,12 @@ class Worker:
         """Write the claim into the record, which may know that the job was cancelled."""
         fault.point(Point.JOB_CLAIMED)
         known = self._bench.jobs.get_any(lease.job_id)
-        attempt = known.attempt + 1 if known is not None else 1
-        job = self._bench.jobs.change(
-            lease.job_id,
+        job = known and self._bench.jobs.change(
+            known.id,
             allowed={JobStatus.QUEUED},
+            in_attempt=known.attempt,
             status=JobStatus.RUNNING,
-            attempt=attempt,
+            attempt=known.attempt + 1,
             started_at=self._bench.clock(),
         )
         if job is None:
@@ -155,11 +155,16 @@ class Worker:
             how = asyncio.ALL_COMPLETED if timeout_s is None else asyncio.FIRST_COMPLETED
             await asyncio.wait(tasks, timeout=timeout_s, return_when=how)
 
+    def _sweep(self) -> None:
+        bench = self._bench
+        leftovers.sweep(bench.folder, bench.jobs, bench.publisher)
+        bench.publisher.sweep()
+
     async def _reconcile(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self._reconciler.look)
-                await asyncio.to_thread(leftovers.sweep, self._bench.folder, self._bench.jobs)
+                await asyncio.to_thread(self._sweep)
             except QueueUnavailable:
                 log.warning("the job queue does not answer")
             except Exception:

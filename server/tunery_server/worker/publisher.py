@@ -1,13 +1,17 @@
-"""From a trainer's folder to an adapter that answers: check, publish, register, load."""
+"""From a trainer's folder to an adapter that can be registered: check, publish, load."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tunery_adapters import fault
-from tunery_adapters.errors import AdapterError, AdapterExistsError, InvalidAdapterError
-from tunery_adapters.fault import Point
+from tunery_adapters.errors import (
+    AdapterError,
+    AdapterExistsError,
+    AdapterNotFoundError,
+    InvalidAdapterError,
+)
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore, Published
 from tunery_server.engine.contract import Engine
@@ -18,6 +22,7 @@ from tunery_server.records.rows import Adapter, Job
 from tunery_server.worker.trainer import TrainerFailed
 
 _IDENTITY_CHARS = 16
+_VERSION = 1
 _RETRY_S = 0.5
 
 
@@ -78,15 +83,14 @@ class Publisher:
         metrics: dict[str, float],
         checkpoint: bool,
     ) -> Adapter:
-        """Publish and register one folder; blocking.
+        """Publish one folder; blocking. Nobody sees it until the record names it.
 
         Raises TrainerFailed when the adapter cannot be served.
         """
-        identity = job.id.rpartition("-")[2]
-        model = self.final_model(job)
+        adapter_id, model = _adapter_id(job), self.final_model(job)
         provenance = Provenance(
-            adapter_id=f"ad-{identity}-step-{step}" if checkpoint else f"ad-{identity}",
-            version=1,
+            adapter_id=f"{adapter_id}-step-{step}" if checkpoint else adapter_id,
+            version=_VERSION,
             model=checkpoint_name(model, step) if checkpoint else model,
             base_model=job.model,
             tenant_id=job.tenant_id,
@@ -103,11 +107,16 @@ class Publisher:
             },
             metrics=metrics,
         )
-        published = self._publish(folder, provenance)
-        adapter = _row(published, self._clock())
-        self._adapters.add(adapter)
-        fault.point(Point.ADAPTER_REGISTERED)
-        return adapter
+        return _row(self._publish(folder, provenance), self._clock())
+
+    def withdraw(self, job: Job) -> None:
+        """Remove the final version of a job that did not succeed, if there is one; blocking."""
+        with contextlib.suppress(AdapterNotFoundError):
+            self._store.delete(_adapter_id(job), _VERSION)
+
+    def sweep(self) -> None:
+        """Remove what publishers that were killed have left; blocking."""
+        self._store.sweep()
 
     async def load(self, adapter: Adapter) -> bool:
         """Load into the engine, waiting for one that is starting; False when it stays away.
@@ -140,6 +149,10 @@ class Publisher:
             # An earlier attempt published this name before it was lost: that version stands.
             path = self._store.path(provenance.adapter_id, provenance.version)
             return Published(path, self._store.verify(provenance.adapter_id, provenance.version))
+
+
+def _adapter_id(job: Job) -> str:
+    return f"ad-{job.id.rpartition('-')[2]}"
 
 
 def _row(published: Published, now: float) -> Adapter:
