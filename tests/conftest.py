@@ -42,6 +42,16 @@ def base_model() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_model(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model that is trained in no time."""
+    from tests.tiny import write_tiny_model  # noqa: PLC0415 - torch takes seconds to import
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_model(folder, base_model)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Valkey of the tests' own."""
     folder = tmp_path_factory.mktemp("valkey")
