@@ -98,7 +98,7 @@ def test_the_rows_shown_are_the_trainers(
     tmp_path: Path, base_model: Path, tokenizer: PreTrainedTokenizerBase, format: DataFormat
 ) -> None:
     file = write_rows(tmp_path / "rows.jsonl", ROWS[format])
-    said = lines(base_model, file, format=format, max_length=30, limit=100, statistics=False)
+    said = lines(base_model, file, format=format, max_length=60, limit=100, statistics=False)
     shown = [
         (tuple(token.id for token in part.tokens), tuple(token.trained for token in part.tokens))
         for line in said
@@ -106,7 +106,7 @@ def test_the_rows_shown_are_the_trainers(
         for part in line.sequences
         if not part.dropped
     ]
-    dataset = data.load(file, tokenizer, max_length=30, split="training", format=format)
+    dataset = data.load(file, tokenizer, max_length=60, split="training", format=format)
     trained = [part for item in dataset.examples for part in item.sequences]
     assert shown == [(part.ids, part.supervised) for part in trained]
 
@@ -159,7 +159,7 @@ def test_a_file_that_takes_too_long_is_sampled(tmp_path: Path, base_model: Path)
 
 def test_the_process_needs_no_torch(tmp_path: Path, base_model: Path) -> None:
     """As the server runs it: two to four seconds, most of them for imports."""
-    file = write_rows(tmp_path / "rows.jsonl", [row(0), {"messages": [{"role": "user"}]}])
+    file = write_rows(tmp_path / "rows.jsonl", [row(0), {"messages": [{}]}])
     asked = {"base_model_path": str(base_model), "file": str(file), "max_length": 64, "limit": 1}
     probe = "import sys; from tunery_adapters.training import survey as s; s.main()"
     ran = subprocess.run(
