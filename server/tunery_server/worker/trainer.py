@@ -72,7 +72,7 @@ class Trainer:
                 if isinstance(report, Stopped):
                     raise TrainerStopped
                 yield report
-            _check(await process.wait(), stopping=self._stopping)
+            self._check(await process.wait())
         finally:
             child.kill_group(process)
             with contextlib.suppress(ProcessLookupError):
@@ -91,6 +91,20 @@ class Trainer:
         if inward is not None and not inward.is_closing():
             inward.write(b"\n")
 
+    def _check(self, status: int) -> None:
+        """One that is asked to stop while it is starting, or takes too long, dies of a signal."""
+        if status in {EXIT_STOPPED, EXIT_ABANDONED} or (self._stopping and status < 0):
+            raise TrainerStopped
+        if status in {_KILLED, 128 - _KILLED}:
+            raise TrainerFailed(
+                "out_of_memory",
+                "The trainer was killed, most likely because memory ran out, with a batch of "
+                f"{self._spec.batch_size} and examples of up to {self._spec.max_length} tokens. "
+                "Try a smaller batch_size, shorter examples or a lower rank.",
+            )
+        if status != 0:
+            raise TrainerFailed("trainer_error", f"The trainer ended with status {status}.")
+
     def _command(self, spec_file: Path) -> list[str]:
         trainer = [sys.executable, "-m", "tunery_adapters.training", str(spec_file)]
         watched = ["--silence", str(self._silence_s)]
@@ -104,17 +118,3 @@ async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyRepo
             yield REPORT.validate_json(line)
     except ValueError as error:  # a line that is no report, or has no end
         raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
-
-
-def _check(status: int, *, stopping: bool) -> None:
-    """One that is asked to stop while it is starting, or that takes too long, dies of a signal."""
-    if status in {EXIT_STOPPED, EXIT_ABANDONED} or (stopping and status < 0):
-        raise TrainerStopped
-    if status in {_KILLED, 128 - _KILLED}:
-        raise TrainerFailed(
-            "out_of_memory",
-            "The trainer was killed, most likely because memory ran out. "
-            "Try a smaller batch_size, shorter examples or a lower rank.",
-        )
-    if status != 0:
-        raise TrainerFailed("trainer_error", f"The trainer ended with status {status}.")
