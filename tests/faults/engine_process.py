@@ -54,7 +54,10 @@ async def metrics(request: web.Request) -> web.Response:
 async def switch(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     engine.fault = Fault[(await request.json())["fault"]]
-    engine.go.clear()
+    if engine.fault is Fault.NONE:
+        engine.go.set()
+    else:
+        engine.go.clear()
     return web.json_response({})
 
 

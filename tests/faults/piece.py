@@ -57,6 +57,10 @@ class Piece:
         """SIGTERM; its exit status."""
         return self._end(signal.SIGTERM)
 
+    def ask_to_end(self) -> None:
+        """SIGTERM, and do not wait."""
+        os.kill(self.pid, signal.SIGTERM)
+
     def kill(self) -> None:
         """SIGKILL to it alone; what it started is to notice by itself."""
         self._end(signal.SIGKILL)

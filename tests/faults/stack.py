@@ -29,6 +29,7 @@ from pathlib import Path
 import httpx2
 import redis
 
+from tests.engines import Fault
 from tests.faults.piece import Piece
 from tests.queues import until
 from tests.servers import free_port
@@ -129,6 +130,12 @@ class Stack:
         """Returns when it listens."""
         self.gateway.start(fault)
         until(self._gateway_answers, within_s=START_S)
+
+    def order(self, fault: Fault) -> None:
+        """What the engine does with every request from now on; ``NONE`` lets go of all it holds."""
+        transport = httpx2.HTTPTransport(uds=str(self.settings.engine_socket))
+        with httpx2.Client(transport=transport, base_url="http://engine") as client:
+            client.post("/fault", json={"fault": fault.name}).raise_for_status()
 
     def http(self) -> httpx2.Client:
         """To the gateway, with the admin key."""
