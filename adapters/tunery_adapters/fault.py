@@ -2,7 +2,8 @@
 
 A point stands where a crash would be worst: between two writes that belong together. The value
 names one, after ``@`` the how-manieth time that this process reaches it (by default the first), and
-after ``:`` what happens then. Without the variable a point does nothing.
+after ``:`` what happens then; a comma goes before another one. Without the variable a point does
+nothing.
 
 No request can set it: it is read once, from the environment of the process that starts, and only
 who may start processes as this user may set that, and could kill them without it. A process in
@@ -82,8 +83,12 @@ class Fault:
             ACTIONS[self.action]()
 
 
-def parse(text: str) -> Fault:
+def parse(text: str) -> tuple[Fault, ...]:
     """Read the variable's value. Raises ValueError for a point or an action that there is not."""
+    return tuple(map(_parsed, text.split(",")))
+
+
+def _parsed(text: str) -> Fault:
     place, _, action = text.partition(":")
     name, _, count = place.partition("@")
     if action not in ACTIONS:
@@ -93,8 +98,13 @@ def parse(text: str) -> Fault:
 
 def point(name: Point) -> None:
     """Do what was asked for at this point, which is nothing but in a test."""
-    if armed is not None:
-        armed.reach(name)
+    for fault in armed:
+        fault.reach(name)
+
+
+def words() -> str:
+    """What this process was started with, to be logged."""
+    return ", ".join(f"{fault.point}@{fault.count}:{fault.action}" for fault in armed)
 
 
 def _kill() -> None:
@@ -128,5 +138,5 @@ ACTIONS: dict[str, Callable[[], None]] = {
 }
 """SIGKILL to this process or to its parent, SIGSTOP, a thread that waits for ever, an exit."""
 
-armed: Fault | None = parse(os.environ[VARIABLE]) if VARIABLE in os.environ else None
+armed: tuple[Fault, ...] = parse(os.environ[VARIABLE]) if VARIABLE in os.environ else ()
 """What this process was started with."""

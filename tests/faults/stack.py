@@ -49,9 +49,11 @@ from tunery_server.records.rows import File, Job
 from tunery_server.supervisor.home import DEFAULT_TENANT, prepare, prepare_engine
 from tunery_server.supervisor.valkey import valkey_command
 
-LEASE_S = 4.0
-START_S = 60.0
-JOB_S = 180.0
+LEASE_S = 5.0
+START_S = 180.0
+JOB_S = 480.0
+"""How long anything may take on a machine that has other things to do."""
+
 EPOCHS, BATCH_SIZE, ROWS = 3, 4, 12
 STEPS_PER_EPOCH = ROWS // BATCH_SIZE
 HYPERPARAMETERS = {"n_epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate_multiplier": 1.0}

@@ -4,17 +4,25 @@ Each starts what it needs, lets the process die at a point (``job.claimed@1``), 
 returns the job once it has ended.
 """
 
+import contextlib
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.faults.invariants import watched
-from tests.faults.stack import Stack
+from tests.faults.invariants import trainers, watched
+from tests.faults.stack import STEPS_PER_EPOCH, Stack
+from tests.queues import until
+from tunery_adapters.fault import Point
 from tunery_server.records.rows import Job, JobStatus
 
-KILLED_S = 120.0
+KILLED_S = 300.0
+AMID = STEPS_PER_EPOCH + 1
+FROZEN = f"{Point.TRAIN_STEP}@{AMID}:stop"
+"""The trainer waits there, for its job would end before anyone could pause it."""
 
 
 def create(stack: Stack, fault: str) -> Job:
@@ -66,11 +74,15 @@ def cancel(stack: Stack, fault: str) -> Job:
 def pause(stack: Stack, fault: str) -> Job:
     """The gateway dies while it pauses a job that runs; it is paused, and goes on when resumed."""
     stack.start_gateway(f"{fault}:kill")
-    stack.worker.start()
-    job = stack.at_step(stack.submit().id)
+    stack.worker.start(FROZEN)
+    job = stack.at_step(stack.submit().id, AMID)
     with stack.http() as client, pytest.raises(httpx2.TransportError):
         client.post(f"/v1/fine_tuning/jobs/{job.id}/pause")
     stack.gateway.wait_killed(KILLED_S)
+    thaw_when_asked_to_end(stack)
+    stack.job_when(job.id, lambda job: job.status is JobStatus.PAUSED)
+    stack.worker.stop()
+    stack.worker.start()  # one whose trainers do not freeze
     return resumed(stack, job)
 
 
@@ -85,9 +97,10 @@ def work(stack: Stack, fault: str) -> Job:
 
 def leave(stack: Stack, fault: str) -> Job:
     """A worker dies while a job of its is about to pause."""
-    stack.worker.start(f"{fault}:kill")
-    job = stack.at_step(stack.submit().id)
+    stack.worker.start(f"{fault}:kill,{FROZEN}")
+    job = stack.at_step(stack.submit().id, AMID)
     stack.services.jobs.pause(job.tenant_id, job.id)
+    thaw_when_asked_to_end(stack)
     stack.worker.wait_killed(KILLED_S)
     stack.worker.start()
     return resumed(stack, job)
@@ -95,8 +108,8 @@ def leave(stack: Stack, fault: str) -> Job:
 
 def reconcile(stack: Stack, fault: str) -> Job:
     """A worker dies, then the one that takes its job back, amid that."""
-    stack.worker.start()
-    job = stack.at_step(stack.submit().id)
+    stack.worker.start(FROZEN)
+    job = stack.at_step(stack.submit().id, AMID)
     stack.worker.kill()
     stack.worker.start(f"{fault}:kill")
     stack.worker.wait_killed(KILLED_S)
@@ -127,6 +140,27 @@ def damage(stack: Stack, fault: str, harm: Callable[[Path], None]) -> Job:
     harm(newest_checkpoint(stack, job))
     stack.worker.start()
     return watched(stack, job.id)
+
+
+def thaw_when_asked_to_end(stack: Stack) -> None:
+    """Let the trainer go on once its worker wants it to end, or is dead."""
+    [trainer] = trainers(stack)
+
+    def is_asked() -> bool:
+        return not stack.worker.running or is_pending(trainer, signal.SIGTERM)
+
+    until(is_asked, within_s=KILLED_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(trainer, signal.SIGCONT)
+
+
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal waits for a frozen process to go on; as proc_pid_status(5) tells."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("ShdPnd:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def newest_checkpoint(stack: Stack, job: Job) -> Path:

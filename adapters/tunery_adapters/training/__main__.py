@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> int:
     report = ReportStream(claim_stdout())
     stop = _stop_on_signals()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    if fault.armed is not None:
-        _log.warning("made to fail: %s", fault.armed)
+    if fault.armed:
+        _log.warning("this process is made to fail: %s", fault.words())
     match arguments:
         case [file, "--silence", seconds]:
             watch(sys.stdin.fileno(), float(seconds))

@@ -47,8 +47,8 @@ def configure(level: str, *, process: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    if fault.armed is not None:
-        get_logger(__name__).warning("this process is made to fail", fault=str(fault.armed))
+    if fault.armed:
+        get_logger(__name__).warning("this process is made to fail", fault=fault.words())
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

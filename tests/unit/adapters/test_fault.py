@@ -24,6 +24,11 @@ from tunery_server.processes.death import bound
 subprocess.run(bound([sys.executable, "-c", sys.argv[1]]))
 """
 
+MISTAKES = [
+    *("", "kill", "job.claimed", "no.point:kill"),
+    *("job.claimed:burn", "job.claimed:kill,"),
+]
+
 
 def reaching(setting: str | None) -> "subprocess.Popen[str]":
     environment = os.environ | ({VARIABLE: setting} if setting else {})
@@ -34,12 +39,12 @@ def reaching(setting: str | None) -> "subprocess.Popen[str]":
 
 
 def test_a_value_names_a_point_a_time_and_an_action() -> None:
-    armed = parse("train.step@5:kill")
-    assert (armed.point, armed.count, armed.action) == (Point.TRAIN_STEP, 5, "kill")
-    assert parse("job.claimed:stop").count == 1
+    first, second = parse("train.step@5:kill,job.claimed:stop")
+    assert (first.point, first.count, first.action) == (Point.TRAIN_STEP, 5, "kill")
+    assert (second.point, second.count, second.action) == (Point.JOB_CLAIMED, 1, "stop")
 
 
-@pytest.mark.parametrize("text", ["", "kill", "job.claimed", "no.point:kill", "job.claimed:burn"])
+@pytest.mark.parametrize("text", MISTAKES)
 def test_a_mistake_is_no_silent_nothing(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text)
@@ -52,7 +57,7 @@ def test_a_process_that_is_to_fail_in_a_way_that_there_is_not_does_not_start() -
 
 
 def test_nothing_happens_without_the_variable() -> None:
-    assert fault.armed is None
+    assert fault.armed == ()
     for point in Point:
         fault.point(point)
     with reaching(None) as process:
