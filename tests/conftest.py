@@ -1,6 +1,7 @@
 """What tests of several kinds share: the base model, a real Valkey, a real server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -76,6 +77,18 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 1 MiB."""
+    folder, mount, umount = tmp_path / "disk", shutil.which("mount"), shutil.which("umount")
+    folder.mkdir()
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if mount is None or umount is None or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run([umount, "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
