@@ -2,7 +2,8 @@
 
 A test that shows a promise under a fault says so: ``@pytest.mark.promise("P9", fault="…")``. Those
 of ``tests/faults``, where it matters when a fault comes, are run as often as
-``TUNERY_TEST_FAULT_ROUNDS`` says; but once what shares a thing that dies, and is marked ``once``.
+``TUNERY_TEST_FAULT_ROUNDS`` says; but once what shares a thing that dies, and is marked ``once``,
+and not at all what is marked ``long`` where nobody says how often.
 ``--write-promises`` renews what it tried in the table of docs/reliability.md.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+ROUNDS = "TUNERY_TEST_FAULT_ROUNDS"
 FAULTS = Path(__file__).with_name("faults")
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by make faults -->\n", "<!-- end of what make faults makes -->\n"
@@ -83,7 +85,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
-    rounds = int(os.environ.get("TUNERY_TEST_FAULT_ROUNDS", "1"))
+    rounds = int(os.environ.get(ROUNDS, "1"))
     repeated = FAULTS in metafunc.definition.path.parents and "once" not in marks
     if "promise" in marks and repeated and rounds > 1:
         metafunc.fixturenames.append("fault_round")
@@ -93,6 +95,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if ROUNDS not in os.environ and item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="make faults runs it"))
         for mark in item.iter_markers("promise"):
             shown = shows(*mark.args, **mark.kwargs)
             item.user_properties.append(("promise", shown))

@@ -162,7 +162,10 @@ def leaves_nothing(stack: Stack) -> None:
 def temporary(home: Path) -> list[Path]:
     """Names that only something under way has, and what a trainer keeps while its job runs."""
     patterns = ("**/.tmp-*", "files/.*.incoming", "jobs/*/checkpoints", "jobs/*/adapter")
-    return [path for pattern in patterns for path in home.glob(pattern)]
+    try:
+        return [path for pattern in patterns for path in home.glob(pattern)]
+    except FileNotFoundError as gone:  # a folder is being removed: look again
+        return [Path(gone.filename)]
 
 
 def leases(stack: Stack) -> list[bytes]:
