@@ -25,8 +25,8 @@ serve: setup ## start the server and everything that belongs to it
 test: setup ## run every test, fast ones first
 	@$(BIN)/python -m pytest $(TESTS)
 
-faults: setup ## show every promise under its faults, ROUNDS times (5); WRITE=1 renews docs/reliability.md
-	@TUNERY_TEST_FAULT_ROUNDS=$(or $(ROUNDS),5) $(BIN)/python -m pytest -q -m promise $(TESTS) \
+faults: setup ## show every promise under its faults, ROUNDS times (3); WRITE=1 renews docs/reliability.md
+	@TUNERY_TEST_FAULT_ROUNDS=$(or $(ROUNDS),3) $(BIN)/python -m pytest -q -m promise $(TESTS) \
 	  $(if $(WRITE),--write-promises)
 
 fuzz: setup ## throw hostile input at every parser for FUZZ_S seconds (480)

@@ -107,7 +107,6 @@ def train(client: Tunery) -> Trained:
         model = client.wait(
             job.id,
             on_event=display.event,
-            poll_interval_s=0.25,
             timeout_s=TRAINING_TIMEOUT_S,
         )
     first_token_at = first_token(client, model)

@@ -1,6 +1,7 @@
 """What tests of several kinds share: the base model, a real Valkey, a real server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -42,6 +43,16 @@ def base_model() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_model(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model that is trained in no time."""
+    from tests.tiny import write_tiny_model  # noqa: PLC0415 - torch takes seconds to import
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_model(folder, base_model)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Valkey of the tests' own."""
     folder = tmp_path_factory.mktemp("valkey")
@@ -66,6 +77,18 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 1 MiB."""
+    folder, mount, umount = tmp_path / "disk", shutil.which("mount"), shutil.which("umount")
+    folder.mkdir()
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if mount is None or umount is None or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run([umount, "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

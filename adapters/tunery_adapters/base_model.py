@@ -1,143 +1,137 @@
-"""The base model as files: how large its linear layers are, and what it hashes to."""
+"""What a base model measures: read from its configuration and the headers of its weights.
 
-import functools
-import hashlib
+Nothing is loaded, so that a server knows what training will take before anything starts.
+"""
+
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from tunery_adapters.errors import BaseModelAbsentError
+from tunery_adapters.errors import InvalidAdapterError
+from tunery_adapters.tensor_file import Tensor, read_header
 
-_CONFIG = "config.json"
-_LENGTH_BYTES = 8
-_MATRIX = 2
+CONFIG = "config.json"
 _WEIGHT = ".weight"
-_NO_LORA = frozenset({"lm_head", "embed_tokens"})
-"""Embeddings and the output head, which the engine serves as they are."""
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.A)
+_SIDES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """Of a linear layer."""
+class Linear:
+    """A linear layer, by the last part of its name, such as ``q_proj``."""
 
+    name: str
     inputs: int
     outputs: int
 
 
-Layers: TypeAlias = Mapping[str, Size]
-"""Linear layers by their full names, such as ``model.layers.0.self_attn.q_proj``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseShape:
+    """Sizes of a decoder, in elements."""
+
+    parameters: int
+    file_bytes: int
+    """Of all weights on disk."""
+    layers: int
+    hidden: int
+    intermediate: int
+    vocabulary: int
+    queries: int
+    """Heads times their width."""
+    keys: int
+    """Heads of keys, or of values, times their width."""
+    linears: tuple[Linear, ...]
+    """All but the embedding and the output head."""
+
+    @property
+    def linear_names(self) -> tuple[str, ...]:
+        """What a LoRA can be attached to."""
+        return tuple(sorted({linear.name for linear in self.linears}))
 
 
-@dataclass(frozen=True, slots=True)
-class BaseModel:
-    """``name`` is what clients call it, ``source`` a folder or a hub id."""
+def model_folder(path: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder of a base model: ``path`` itself, or where the hub's client keeps that id.
 
-    name: str
-    source: str
-
-    def is_called(self, name: str) -> bool:
-        """Whether a name, or a hub id with any owner, can mean this model; a path never does."""
-        known = {_last(self.name), _last(self.source)}
-        return _HUB_ID.fullmatch(name) is not None and _last(name) in known
-
-    def layers(self) -> Layers:
-        """The layers that a LoRA can be on. Raises BaseModelAbsentError."""
-        folder = self._folder()
-        config = json.loads((folder / _CONFIG).read_bytes())
-        if "quantization_config" in config:
-            return dict(_from_config(config.get("text_config") or config))
-        return dict(_from_weights(folder))
-
-    def most_bytes(self, rank: int) -> int:
-        """What a LoRA in float32 on every layer weighs. Raises BaseModelAbsentError."""
-        sides = sum(size.inputs + size.outputs for size in self.layers().values())
-        return sides * rank * 4
-
-    def sha256(self) -> str:
-        """Of what ``sha256sum config.json *.safetensors`` says. Raises BaseModelAbsentError.
-
-        Reads every byte, the first time in a process.
-        """
-        folder = self._folder()
-        files = [folder / _CONFIG, *sorted(folder.glob("*.safetensors"))]
-        lines = [f"{_sha256(*_identity(file))}  {file.name}\n" for file in files]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-    def _folder(self) -> Path:
-        folder = Path(self.source)
-        if not folder.is_absolute():
-            folder = _hub_snapshot(self.source)
-        if not (folder / _CONFIG).is_file():
-            raise BaseModelAbsentError("the base model is not on this machine yet")
-        return folder
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2].casefold()
-
-
-def _hub_snapshot(hub_id: str) -> Path:
-    """Where huggingface_hub keeps the main revision (its guide "Understand caching")."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    model = cache / f"models--{hub_id.replace('/', '--')}"
+    None when it is not on this machine. The layout is the cache's of huggingface_hub
+    (``models--owner--name/snapshots/<revision>``, ``refs/main``).
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    cached = _hub_cache(environment) / f"models--{path.replace('/', '--')}"
     try:
-        return model / "snapshots" / (model / "refs" / "main").read_text().strip()
+        revision = (cached / "refs" / "main").read_text().strip()
     except OSError:
-        return model
+        return None
+    folder = cached / "snapshots" / revision
+    return folder if folder.is_dir() else None
 
 
-def _from_weights(folder: Path) -> Iterator[tuple[str, Size]]:
-    for file in folder.glob("*.safetensors"):
-        for name, entry in _header(file).items():
-            module, shape = name.removesuffix(_WEIGHT), entry.get("shape", ())
-            if name.endswith(_WEIGHT) and len(shape) == _MATRIX and _takes_lora(module):
-                yield module, Size(inputs=shape[1], outputs=shape[0])
+def read_shape(folder: Path) -> BaseShape | None:
+    """The model's sizes; None for one whose files do not say them in the usual words."""
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        tensors = [tensor for file in _files(folder) for tensor in read_header(file)]
+        return _shape(config.get("text_config", config), tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidAdapterError):
+        return None
 
 
-def _from_config(config: Mapping[str, Any]) -> Iterator[tuple[str, Size]]:
-    """Of the families that name their layers as Llama does; quantised weights tell no shape."""
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    head = config.get("head_dim") or hidden // heads
-    keys, inner = config.get("num_key_value_heads", heads) * head, config["intermediate_size"]
-    sizes = {
-        "self_attn.q_proj": Size(hidden, heads * head),
-        "self_attn.k_proj": Size(hidden, keys),
-        "self_attn.v_proj": Size(hidden, keys),
-        "self_attn.o_proj": Size(heads * head, hidden),
-        "mlp.gate_proj": Size(hidden, inner),
-        "mlp.up_proj": Size(hidden, inner),
-        "mlp.down_proj": Size(inner, hidden),
-    }
-    for layer in range(config["num_hidden_layers"]):
-        yield from ((f"model.layers.{layer}.{name}", size) for name, size in sizes.items())
+def _files(folder: Path) -> Iterator[Path]:
+    found = sorted(folder.glob("model*.safetensors"))
+    if not found:
+        raise FileNotFoundError("no weights")
+    yield from found
 
 
-def _header(file: Path) -> Mapping[str, Mapping[str, Any]]:
-    """The operator's own file, so it is believed."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-        header: dict[str, Any] = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    return header
+def _shape(config: Mapping[str, Any], tensors: list[Tensor]) -> BaseShape:
+    heads = config["num_attention_heads"]
+    width = config.get("head_dim") or config["hidden_size"] // heads
+    return BaseShape(
+        parameters=sum(prod(tensor.shape) for tensor in tensors),
+        file_bytes=sum(tensor.end - tensor.begin for tensor in tensors),
+        layers=config["num_hidden_layers"],
+        hidden=config["hidden_size"],
+        intermediate=config["intermediate_size"],
+        vocabulary=config["vocab_size"],
+        queries=heads * width,
+        keys=(config.get("num_key_value_heads") or heads) * width,
+        linears=tuple(_linears(tensors, config["vocab_size"])),
+    )
 
 
-def _takes_lora(module: str) -> bool:
-    return module.rpartition(".")[2] not in _NO_LORA
+def _linears(tensors: list[Tensor], vocabulary: int) -> Iterator[Linear]:
+    for tensor in tensors:
+        if tensor.name.endswith(_WEIGHT) and len(tensor.shape) == _SIDES:
+            outputs, inputs = tensor.shape
+            if outputs < vocabulary:  # neither embedding nor output head
+                yield Linear(tensor.name.removesuffix(_WEIGHT).rpartition(".")[2], inputs, outputs)
 
 
-def _identity(file: Path) -> tuple[Path, int, int]:
-    found = file.stat()
-    return file, found.st_size, found.st_mtime_ns
+def _hub_cache(environment: Mapping[str, str]) -> Path:
+    if given := environment.get("HF_HUB_CACHE"):
+        return Path(given)
+    home = environment.get("HF_HOME")
+    cache = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    return (Path(home) if home else Path(cache).expanduser() / "huggingface") / "hub"
 
 
-@functools.lru_cache(maxsize=1024)
-def _sha256(file: Path, _size: int, _mtime_ns: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+class BaseModel:
+    """A base model by its folder or its hub id, whose files may come later."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._shape: BaseShape | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its files are on this machine."""
+        return model_folder(self.path) is not None
+
+    def shape(self) -> BaseShape | None:
+        """Its sizes; None while they cannot be told."""
+        if self._shape is None and (folder := model_folder(self.path)):
+            self._shape = read_shape(folder)
+        return self._shape

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunery_adapters.base_model import BaseModel, Layers
+from tunery_adapters.base_files import BaseFiles, Layers
 from tunery_adapters.errors import (
     InvalidAdapterError,
     OtherBaseError,
@@ -85,7 +85,7 @@ class PeftFolder:
     size_bytes: int
 
 
-def inspect(folder: Path, *, max_rank: int, base: BaseModel | None = None) -> PeftFolder:
+def inspect(folder: Path, *, max_rank: int, base: BaseFiles | None = None) -> PeftFolder:
     """Check ``adapter_config.json`` and ``adapter_model.safetensors`` to the last value.
 
     With ``base`` against its name and the sizes of its layers, too. Raises InvalidAdapterError,
@@ -152,7 +152,7 @@ def _check_features(config: Mapping[str, Any]) -> None:
             raise UnsupportedAdapterError(f"{key} cannot be served", key)
 
 
-def _check_base_name(config: Mapping[str, Any], base: BaseModel) -> None:
+def _check_base_name(config: Mapping[str, Any], base: BaseFiles) -> None:
     named = config.get("base_model_name_or_path")
     if named is not None and not (isinstance(named, str) and base.is_called(named)):
         raise OtherBaseError(

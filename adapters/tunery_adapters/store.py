@@ -4,7 +4,9 @@ A version is whole or not there: it is written under ``root/.tmp-*``, synced, an
 place. The engine keys its prefix cache by an adapter's name and path, so a path is never reused.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -12,20 +14,22 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import ValidationError
 
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters import fault
+from tunery_adapters.base_files import BaseFiles
+from tunery_adapters.durable import sync
 from tunery_adapters.errors import (
     AdapterDamagedError,
     AdapterExistsError,
     AdapterNotFoundError,
     InvalidAdapterError,
 )
+from tunery_adapters.fault import Point
 from tunery_adapters.manifest import MANIFEST, SAFE_ID, FileRecord, Manifest, Provenance
 from tunery_adapters.peft_files import CONFIG, WEIGHTS, PeftFolder, inspect
 from tunery_adapters.spec import RANKS_SERVED
@@ -53,7 +57,7 @@ class AdapterStore:
         self._max_rank = max_rank
 
     def publish(
-        self, source: Path, provenance: Provenance, *, base: BaseModel | None = None
+        self, source: Path, provenance: Provenance, *, base: BaseFiles | None = None
     ) -> Published:
         """Check the PEFT folder ``source``, against ``base`` if given, and publish a clean copy.
 
@@ -65,15 +69,17 @@ class AdapterStore:
             manifest = self._stage(source, staged, provenance, base)
             return self._settle(staged, manifest)
 
-    @contextmanager
+    @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder beside the adapters, for the time of this context."""
         folder = self._root / f"{_TEMPORARY}{uuid4().hex}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            _remove(folder)
+        self._root.mkdir(parents=True, exist_ok=True)
+        with _locked(self._root, fcntl.LOCK_SH):
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                _remove(folder)
 
     def path(self, adapter_id: str, version: int) -> Path:
         """Return the folder of a published version; raises AdapterNotFoundError."""
@@ -107,22 +113,29 @@ class AdapterStore:
         """
         folder = self.path(adapter_id, version)
         doomed = self._root / f"{_TEMPORARY}{uuid4().hex}"
-        folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
-        folder.rename(doomed)
-        _sync(folder.parent)
-        with suppress(OSError):  # another version is in it
-            folder.parent.rmdir()
-        _remove(doomed)
+        with _locked(self._root, fcntl.LOCK_SH):
+            folder.chmod(_WRITABLE_FOLDER)  # a folder that is moved has its ".." rewritten
+            folder.rename(doomed)
+            sync(folder.parent)
+            with contextlib.suppress(OSError):  # another version is in it
+                folder.parent.rmdir()
+            _remove(doomed)
 
-    def sweep(self, before: float) -> int:
+    def sweep(self) -> int:
         """Remove what killed publishes and deletes left behind; returns how many folders.
 
-        ``before`` is Unix time: what was written to since then may be at work.
+        Removes nothing while some process publishes or deletes: one of them may be its own.
         """
-        leftovers = [folder for folder in self._leftovers() if _written_at(folder) < before]
-        for folder in leftovers:
-            _remove(folder)
-        return len(leftovers)
+        if not any(self._leftovers()):
+            return 0
+        try:
+            with _locked(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                leftovers = list(self._leftovers())
+                for folder in leftovers:
+                    _remove(folder)
+                return len(leftovers)
+        except BlockingIOError:
+            return 0
 
     def published(self, before: float) -> Iterator[tuple[str, int]]:
         """Ids and versions that are there since before a Unix time."""
@@ -133,7 +146,7 @@ class AdapterStore:
                 yield folder.parent.name, int(number)
 
     def _stage(
-        self, source: Path, staged: Path, provenance: Provenance, base: BaseModel | None
+        self, source: Path, staged: Path, provenance: Provenance, base: BaseFiles | None
     ) -> Manifest:
         # Copied before it is checked: the bytes that were judged are the bytes that are kept.
         for name in (CONFIG, WEIGHTS):
@@ -152,10 +165,11 @@ class AdapterStore:
 
     def _settle(self, staged: Path, manifest: Manifest) -> Published:
         for file in staged.iterdir():
-            _sync(file)
+            sync(file)
             file.chmod(_READ_ONLY_FILE)
-        _sync(staged)
+        sync(staged)
         folder = self._folder(manifest.adapter_id, manifest.version)
+        fault.point(Point.ADAPTER_TMP_WRITTEN)
         folder.parent.mkdir(exist_ok=True)
         try:
             staged.rename(folder)
@@ -163,9 +177,8 @@ class AdapterStore:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             return self._already(folder, manifest)
-        folder.chmod(_READ_ONLY_FOLDER)
-        _sync(folder.parent)
-        _sync(self._root)
+        fault.point(Point.ADAPTER_RENAMED)
+        self._shut(folder)
         return Published(folder, manifest)
 
     def _already(self, folder: Path, manifest: Manifest) -> Published:
@@ -174,7 +187,13 @@ class AdapterStore:
             raise AdapterExistsError(
                 f"{manifest.adapter_id} v{manifest.version} is published already"
             )
+        self._shut(folder)  # whoever renamed it may have been killed before it came to that
         return Published(folder, there)
+
+    def _shut(self, folder: Path) -> None:
+        folder.chmod(_READ_ONLY_FOLDER)
+        sync(folder.parent)
+        sync(self._root)
 
     def _folder(self, adapter_id: str, version: int) -> Path:
         if not re.fullmatch(SAFE_ID, adapter_id) or version < 1:
@@ -184,6 +203,17 @@ class AdapterStore:
     def _leftovers(self) -> Iterator[Path]:
         if self._root.is_dir():
             yield from (path for path in self._root.iterdir() if path.name.startswith(_TEMPORARY))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder, which ends with this process, too. May raise BlockingIOError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _clean_config(peft: PeftFolder, base_model: str) -> str:
@@ -220,14 +250,6 @@ def _record(file: Path) -> FileRecord:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileRecord(sha256=digest, bytes=file.stat().st_size)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _written_at(folder: Path) -> float:

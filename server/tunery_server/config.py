@@ -228,6 +228,16 @@ class Settings(BaseSettings):
         return str(folder.absolute()) if folder.is_dir() else self.model
 
     @property
+    def training_length(self) -> int:
+        """Longest training example in tokens."""
+        return self.max_training_length or self.max_model_len
+
+    @property
+    def threads_of_a_trainer(self) -> int:
+        """CPU threads of a trainer."""
+        return self.trainer_threads or max(1, (os.cpu_count() or 2) // 2)
+
+    @property
     def redis(self) -> str:
         """Given by ``REDIS_URL``, else the socket of the embedded Valkey."""
         return self.redis_url or f"unix://{self.valkey_socket}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.base_models import write_sizes
 from tests.engines import ScriptedEngine
 from tests.loopback import serving
 from tests.servers import free_port
@@ -37,6 +38,7 @@ def listening(folder: Path, redis_url: str) -> Iterator[Live]:
         home=folder / "home",
         port=port,
         redis_url=redis_url,
+        model=str(write_sizes(folder / "model")),
         served_model_name="base",
         failed_auth_per_minute=10**6,
         webhook_hosts=(f"http://127.0.0.1:{port}",),

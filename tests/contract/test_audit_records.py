@@ -84,11 +84,11 @@ def test_nothing_of_an_archived_tenant_is_started(database: Database) -> None:
     assert startable() == ({job.id, other.id}, [batch.id], True)
     projects.archive(tenant.id, now=NOW)
     assert startable() == ({other.id}, [], False)
-    assert jobs.start(job.id, attempt=1, now=NOW) is None
+    assert jobs.start(job, now=NOW) is None
     with pytest.raises(InvalidRequest):
         KeyRecords(database).add(a_key(tenant_id=tenant.id))
     projects.restore(tenant.id)
     assert startable() == ({job.id, other.id}, [batch.id], True)
-    started = jobs.start(job.id, attempt=1, now=NOW)
+    started = jobs.start(job, now=NOW)
     assert started is not None
     assert started.status is JobStatus.RUNNING

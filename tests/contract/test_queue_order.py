@@ -255,6 +255,17 @@ class TestYielding:
         queue.finish(lease)
         assert queue.claim(wait_s=0) is None, "the limit is now the other job's"
 
+    def test_a_job_that_yields_for_nothing_counts_again(self, queue: JobQueue) -> None:
+        """The job that was to come in its place may turn out to have been cancelled."""
+        share = Share(max_running=1)
+        queue.enqueue(an_entry("low", priority=-1, share=share))
+        lease = claimed(queue)
+        queue.enqueue(an_entry("high", priority=0, share=share))
+        queue.finish(claimed(queue, instead_of=Yielding("low", -1)))
+        assert queue.renew(lease)
+        queue.enqueue(an_entry("next", priority=-1, share=share))
+        assert queue.claim(wait_s=0) is None, "the tenant's limit"
+
     def test_whose_turn_it_is_decides_between_tenants(self, queue: JobQueue) -> None:
         fill(queue, "first", 2, priority=-5)
         claimed(queue)

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from tests.rows import NOW, a_file, a_job, a_key
+from tests.rows import NOW, a_file, a_job, a_key, an_adapter
 from tunery_server.errors import InvalidRequest
+from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
-from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_history import JobHistory, Note, Standing
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import JobCheckpoint, JobStatus, Page
@@ -198,6 +199,12 @@ class TestJobs:
         assert jobs.with_status({JobStatus.QUEUED, JobStatus.RUNNING}) == (early, late)
 
 
+def a_checkpoint(job_id: str) -> JobCheckpoint:
+    return JobCheckpoint(
+        id="ftckpt_1", job_id=job_id, step=10, model="m", metrics={"loss": 1.0}, created_at=NOW
+    )
+
+
 class TestHistory:
     @pytest.fixture
     def job_id(self, database: Database) -> str:
@@ -246,6 +253,28 @@ class TestHistory:
             job_id, event_id="ftevent-1", created_at=NOW, message="late", attempt=2
         )
 
+    def test_a_note_is_written_with_its_change_or_not_at_all(
+        self, database: Database, history: JobHistory, job_id: str
+    ) -> None:
+        note = Note(id="ftevent-1", created_at=NOW, message="cancelled", level="warn")
+        jobs = JobRecords(database)
+        queued, running = {JobStatus.QUEUED}, {JobStatus.RUNNING}
+        assert not jobs.change(job_id, allowed=queued, note=note, status=JobStatus.CANCELLED)
+        assert history.standings([job_id]) == {job_id: Standing(JobStatus.RUNNING, 0)}
+        assert jobs.change(job_id, allowed=running, note=note, status=JobStatus.CANCELLED)
+        assert history.standings([job_id, "gone"]) == {job_id: Standing(JobStatus.CANCELLED, 1)}
+        [event] = history.events_after(job_id, 0, limit=10)
+        assert (event.sequence, event.message, event.level) == (1, "cancelled", "warn")
+
+    def test_events_after_one_go_from_the_oldest_on(self, history: JobHistory, job_id: str) -> None:
+        for number in range(1, 6):
+            history.add_event(job_id, event_id=f"e{number}", created_at=NOW, message="")
+        assert history.sequence(job_id, "e2") == 2
+        assert history.sequence("another", "e2") is None
+        found = history.events_after(job_id, 2, limit=2)
+        assert [event.id for event in found] == ["e3", "e4"]
+        assert history.events_after(job_id, 5, limit=2) == ()
+
     def test_pages_of_events_go_from_the_newest_on(self, history: JobHistory, job_id: str) -> None:
         for number in range(5):
             history.add_event(job_id, event_id=f"e{number}", created_at=NOW, message="")
@@ -268,17 +297,27 @@ class TestHistory:
         assert history.metrics(job_id) == ({"step": 1}, {"step": 2})
 
     def test_a_repeated_checkpoint_changes_nothing(self, history: JobHistory, job_id: str) -> None:
-        first = JobCheckpoint(
-            id="ftckpt_1", job_id=job_id, step=10, model="m", metrics={"loss": 1.0}, created_at=NOW
-        )
-        history.add_checkpoint(first)
-        history.add_checkpoint(replace(first, id="ftckpt_2", metrics={"loss": 2.0}))
-        history.add_checkpoint(replace(first, id="ftckpt_3", step=20))
+        first = a_checkpoint(job_id)
+        for checkpoint in (
+            first,
+            replace(first, id="ftckpt_2", metrics={"loss": 2.0}),
+            replace(first, id="ftckpt_3", step=20),
+        ):
+            assert history.add_checkpoint(checkpoint, an_adapter(), attempt=2)
         found = pages(lambda after: history.checkpoints(job_id, after=after, limit=1))
         assert found == ["ftckpt_3", "ftckpt_1"]
         page = history.checkpoints(job_id, after="ftckpt_3", limit=5)
         assert page is not None
         assert page.items == (first,)
+
+    @pytest.mark.promise("P5", fault="a checkpoint of an earlier attempt comes late")
+    def test_an_earlier_attempts_checkpoint_is_refused(
+        self, history: JobHistory, database: Database, job_id: str
+    ) -> None:
+        late, adapter = a_checkpoint(job_id), an_adapter()
+        assert not history.add_checkpoint(late, adapter, attempt=1)
+        assert history.checkpoints(job_id, after=None, limit=1).items == ()
+        assert AdapterRecords(database).get("acme", adapter.model) is None
 
 
 class TestKeys:

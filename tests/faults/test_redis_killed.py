@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.intake import an_intake
 from tests.queues import LONG_S, claimed
 from tests.redis_servers import KINDS, RedisServer
 from tests.rows import a_file
-from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.line import Line
-from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.service import JobService
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
@@ -40,11 +38,10 @@ def create_and_kill(server: RedisServer, database: Database) -> list[str]:
     """Confirmed jobs, as the gateway makes them; the server has died when this returns."""
     files = FileRecords(database)
     files.add(a_file(id="file-good"))
-    lineage = Lineage(base_model="base", adapters=AdapterRecords(database))
     service = JobService(
         jobs=JobRecords(database),
         history=JobHistory(database),
-        intake=Intake(files=files, lineage=lineage, max_lora_rank=16, clock=time.time),
+        intake=an_intake(database),
         queue=queue_of(server),
         policies=TenantPolicies(database, TenantPolicy(tenant_id="")),
         clock=time.time,

@@ -19,7 +19,7 @@ from openai.types.fine_tuning import FineTuningJob
 from tests.pirates import ENDED, wait
 from tests.servers import MODEL_NAME, RunningServer, alive, descendants
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.once, pytest.mark.timeout(600)]
 
 ORPHANS_GONE_S = 30.0
 PROMPT: list[ChatCompletionMessageParam] = [

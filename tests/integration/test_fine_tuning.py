@@ -112,7 +112,9 @@ def test_another_tenant_sees_neither_job_nor_adapter(
     assert [model.id for model in stranger.models.list()] == [MODEL_NAME]
 
 
-def test_a_qlora_job(client: OpenAI, lora_job: FineTuningJob) -> None:
+def test_a_qlora_job_which_is_watched_live(
+    client: OpenAI, server: RunningServer, lora_job: FineTuningJob
+) -> None:
     job = client.fine_tuning.jobs.create(
         model=MODEL_NAME,
         training_file=lora_job.training_file,
@@ -120,8 +122,12 @@ def test_a_qlora_job(client: OpenAI, lora_job: FineTuningJob) -> None:
         hyperparameters={"n_epochs": 4, "batch_size": 2},
         extra_body={"lora": {"quantization": "nf4", "rank": 8}},
     )
-    job = wait(client, job)
+    updates = list(Tunery(base_url=f"{server.url}/v1", api_key=server.key).follow(job.id))
+    assert len(updates) > 4, "what came at once was not live"
+    job = updates[-1].job
     assert job.status == "succeeded", job.error
+    seen = [event.id for update in updates for event in update.events]
+    assert seen == [event.id for event in client.fine_tuning.jobs.list_events(job.id)][::-1]
     assert job.fine_tuned_model is not None
     assert ask(client, job.fine_tuned_model).startswith("Arrr")
     with_rank = client.get(f"/adapters/{job.fine_tuned_model}", cast_to=object)

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from tunery_adapters import fault
 from tunery_adapters.reports import EXIT_STOPPED
 from tunery_adapters.spec import TrainingSpec
 from tunery_adapters.training.output import ReportStream, claim_stdout
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
     report = ReportStream(claim_stdout())
     stop = _stop_on_signals()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    if fault.armed:
+        _log.warning("this process is made to fail: %s", fault.words())
     match arguments:
         case [file, "--silence", seconds]:
             watch(sys.stdin.fileno(), float(seconds))

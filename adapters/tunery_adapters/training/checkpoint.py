@@ -21,6 +21,8 @@ from pydantic import ConfigDict, ValidationError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.reports import TrainingMetrics, ValidationMetrics
 from tunery_adapters.training.export import read_adapter, write_adapter
 from tunery_adapters.training.sealed import DamagedError, check, settle
@@ -84,7 +86,9 @@ class Checkpoints:
         write_adapter(model, staged / ADAPTER)
         save_file(_tensors(optimizer), staged / _TENSORS)
         (staged / _STATE).write_text(state.model_dump_json())
+        fault.point(Point.CKPT_TMP_WRITTEN)
         settle(staged, folder)
+        fault.point(Point.CKPT_RENAMED)
         self._prune()
         return Found(folder, state)
 

@@ -28,14 +28,14 @@ def load(
     Raises InvalidFileError with the line number of a row that cannot be rendered, or when no
     token of the whole file is under the loss.
     """
-    rows = _Rows(tokenizer, max_length, split, format)
+    rows = RowReader(tokenizer, max_length, split, format)
     dataset = truncate(list(chain.from_iterable(rows.read(file))), max_length)
     if not dataset.examples:
         raise InvalidFileError(f"The {split} file has no token to train on.", f"{split}_file")
     return dataset
 
 
-class _Rows:
+class RowReader:
     """Reads the rows of one file."""
 
     def __init__(
@@ -49,12 +49,14 @@ class _Rows:
         self._special = special_tokens(tokenizer) if format in TEMPLATED else SpecialTokens(())
 
     def read(self, file: Path) -> Iterator[list[Item]]:
+        """The examples of each line that is not blank."""
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield self._row(line, number)
+                    yield self.row(line, number)
 
-    def _row(self, line: bytes, number: int) -> list[Item]:
+    def row(self, line: bytes, number: int) -> list[Item]:
+        """The examples of one line. Raises InvalidFileError with its number."""
         try:
             row = self._special.as_text(json.loads(line))
             return list(READERS[self._format](row, self._tokenizer, self._max_length))

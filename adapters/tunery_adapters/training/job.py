@@ -10,6 +10,8 @@ from threading import Event
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.peft_files import WEIGHTS
 from tunery_adapters.reports import Finished, Loaded, Plan, SkippedCheckpoint, Stopped
 from tunery_adapters.spec import TEMPLATED, TrainingSpec
@@ -27,12 +29,13 @@ from tunery_adapters.training.loop import (
     check_stop,
     checkpoint_report,
 )
-from tunery_adapters.training.model import Precision, load_model, load_tokenizer
+from tunery_adapters.training.model import Precision, load_model
 from tunery_adapters.training.objective import Likelihood, Preference
 from tunery_adapters.training.optimizer import make_optimizer, peak_learning_rate
 from tunery_adapters.training.reference import Reference
 from tunery_adapters.training.sealed import move_synced
 from tunery_adapters.training.steps import Learner
+from tunery_adapters.training.tokenizer import load_tokenizer
 
 _PLACES = {
     *("threads", "output_dir", "base_model_path", "training_file", "validation_file"),
@@ -191,6 +194,7 @@ def _finish(spec: TrainingSpec, course: Course, loop: Loop, checkpoints: Checkpo
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(kept.folder / ADAPTER, staged)
     move_synced(staged, adapter)
+    fault.point(Point.TRAIN_DONE)
     return Finished(
         step=kept.state.step,
         adapter_path=str(adapter),

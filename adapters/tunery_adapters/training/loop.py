@@ -7,6 +7,8 @@ from threading import Event
 from time import monotonic, time
 from typing import TypeAlias
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.reports import (
     AnyReport,
     Checkpoint,
@@ -144,6 +146,7 @@ class Loop:
             **self._learner.objective.metrics(score, "train"),
         )
         self._report(self._step_report(_tokens(batch), rate))
+        fault.point(Point.TRAIN_STEP)
 
     def _step_report(self, tokens: int, rate: float) -> StepReport:
         schedule, state = self._course.schedule, self.state

@@ -1,9 +1,7 @@
-"""The base model, frozen, with a fresh LoRA attached; and its tokenizer."""
+"""The base model, frozen, with a fresh LoRA attached."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,16 +9,15 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
 from tunery_adapters.spec import LINEAR_MODULES, LoraSpec
 from tunery_adapters.training.failures import InvalidModelError
 from tunery_adapters.training.packing import ATTENTION
+from tunery_adapters.training.tokenizer import refuse_remote_code, source
 
 _NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 _PLAIN_LAYERS = {"full_attention", "sliding_attention"}
@@ -59,26 +56,14 @@ def _cpu_features() -> set[str]:
     return {name for name, has in torch.cpu.get_capabilities().items() if has is True}
 
 
-def load_tokenizer(path: str, *, templated: bool = True) -> PreTrainedTokenizerBase:
-    """Load the base model's tokenizer; it must carry a chat template if there are chats to render.
-
-    Raises InvalidModelError.
-    """
-    _refuse_remote_code(path)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **_source(path))
-    if templated and not tokenizer.chat_template:
-        raise InvalidModelError("The base model has no chat template; train a chat model.", "model")
-    return tokenizer
-
-
 def load_model(path: str, lora: LoraSpec, precision: Precision, *, max_length: int) -> PeftModel:
     """Load the base and attach the LoRA, initialised by torch's global generator.
 
     Raises InvalidModelError when the LoRA targets what is no linear layer of the base.
     """
-    _refuse_remote_code(path)
-    config = AutoConfig.from_pretrained(path, **_source(path))
-    kwargs: dict[str, Any] = {"dtype": precision.dtype, "use_safetensors": True, **_source(path)}
+    refuse_remote_code(path)
+    config = AutoConfig.from_pretrained(path, **source(path))
+    kwargs: dict[str, Any] = {"dtype": precision.dtype, "use_safetensors": True, **source(path)}
     if can_pack(config, max_length):
         kwargs["attn_implementation"] = ATTENTION
     if lora.quantization == "nf4":
@@ -116,17 +101,6 @@ def is_packing(model: PeftModel) -> bool:
 def _supports_attention_functions(config: PreTrainedConfig) -> bool:
     architecture = AutoModelForCausalLM._model_mapping.get(type(config), None)
     return bool(getattr(architecture, "_supports_attention_backend", False))
-
-
-def _source(path: str) -> dict[str, Any]:
-    return {"trust_remote_code": False, "local_files_only": Path(path).is_dir()}
-
-
-def _refuse_remote_code(path: str) -> None:
-    for name in ("config.json", "tokenizer_config.json"):
-        file = Path(path) / name
-        if file.is_file() and "auto_map" in json.loads(file.read_bytes()):
-            raise InvalidModelError("The base model needs code of its own to run.", "model")
 
 
 def _nf4(precision: Precision) -> BitsAndBytesConfig:

@@ -6,10 +6,11 @@ crash or a full disk left behind, or that has changed since, is never taken for 
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from tunery_adapters.durable import sync
 
 _COMPLETE = "complete.json"
 
@@ -28,10 +29,10 @@ def settle(staged: Path, folder: Path) -> None:
 def move_synced(staged: Path, folder: Path) -> None:
     """Sync everything in ``staged`` and rename it to ``folder``, replacing what is there."""
     for path in (*staged.rglob("*"), staged):
-        _sync(path)
+        sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     staged.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def check(folder: Path) -> None:
@@ -60,11 +61,3 @@ def _files(folder: Path) -> Iterator[Path]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

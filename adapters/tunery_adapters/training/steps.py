@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from tunery_adapters.footprint import LOGITS_A_PASS, TOKENS_A_PASS
 from tunery_adapters.training.batches import PassLimits, passes
 from tunery_adapters.training.examples import Example, Item
 from tunery_adapters.training.failures import DivergedError
@@ -18,13 +19,6 @@ from tunery_adapters.training.model import Precision, is_packing
 from tunery_adapters.training.objective import Objective, Predicted, Score
 from tunery_adapters.training.optimizer import clip
 from tunery_adapters.training.packing import pack
-
-_TOKENS_A_PASS = {"cpu": 1024, "cuda": 8192}
-"""A CPU's matrix products are as fast at 1024 rows as at more; a GPU wants more."""
-
-_LOGITS_A_PASS = 1 << 28
-"""Logits held at once: 1 GiB as float32."""
-
 
 Between: TypeAlias = Callable[[], None]
 
@@ -132,7 +126,7 @@ class Learner:
 def _limits(model: PeftModel, precision: Precision) -> PassLimits:
     vocabulary = model.config.get_text_config().vocab_size
     return PassLimits(
-        tokens=_TOKENS_A_PASS[precision.device.type],
-        predictions=_LOGITS_A_PASS // vocabulary,
+        tokens=TOKENS_A_PASS[precision.device.type],
+        predictions=LOGITS_A_PASS // vocabulary,
         sequences=None if is_packing(model) else 1,
     )

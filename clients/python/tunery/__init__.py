@@ -31,8 +31,11 @@ if TYPE_CHECKING:
         StreamInterrupted,
         TuneryError,
     )
+    from ._estimates import JobEstimate, JobPreview
     from ._fine_tune import EarlyStoppingOptions, LoraOptions, Recipe
     from ._follow import JobUpdate
+    from ._job_events import JobEvent, JobMetrics
+    from ._patience import Patience
 
 __all__ = [
     "Adapter",
@@ -43,9 +46,14 @@ __all__ = [
     "FineTuneError",
     "FineTuneFailed",
     "FineTuneTimeout",
+    "JobEstimate",
+    "JobEvent",
+    "JobMetrics",
+    "JobPreview",
     "JobUpdate",
     "LoraOptions",
     "MissingKeyError",
+    "Patience",
     "Recipe",
     "StreamInterrupted",
     "Tunery",
@@ -57,8 +65,13 @@ _HOME = {
     "Alias": "_aliases",
     "AsyncTunery": "_client",
     "EarlyStoppingOptions": "_fine_tune",
+    "JobEstimate": "_estimates",
+    "JobEvent": "_job_events",
+    "JobMetrics": "_job_events",
+    "JobPreview": "_estimates",
     "JobUpdate": "_follow",
     "LoraOptions": "_fine_tune",
+    "Patience": "_patience",
     "Recipe": "_fine_tune",
     "Tunery": "_client",
 }

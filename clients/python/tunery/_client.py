@@ -9,17 +9,20 @@ from typing import Any, ClassVar, Unpack
 import httpx2
 from openai import AsyncOpenAI, OpenAI
 from openai.types import Model
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 
 from ._adapters import Adapters, AsyncAdapters
 from ._aliases import Aliases, AsyncAliases
 from ._errors import TuneryError
+from ._estimates import ESTIMATE, PREVIEW, JobEstimate, JobPreview, request
 from ._fine_tune import FilePath, Recipe, job_body, source
-from ._follow import AsyncClock, Clock, JobUpdate, LoopClock, Pace, follow, follow_async
+from ._follow import JobUpdate, follow, follow_async
+from ._job_events import JobEvent
+from ._patience import AsyncClock, Clock, LoopClock, Patience
 from ._settings import find_api_key, find_base_url
 from ._stream import WholeStreamDecoder
 
-OnEvent = Callable[[FineTuningJobEvent], object]
+OnEvent = Callable[[JobEvent], object]
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 """Sent with every request that is no GET, and the same for each of its tries."""
@@ -66,7 +69,6 @@ class Tunery(OpenAI):
         model: str | None = None,
         validation_file: FilePath | None = None,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
         **recipe: Unpack[Recipe],
     ) -> str:
@@ -82,9 +84,7 @@ class Tunery(OpenAI):
             openai.APIError: the server refused, or was unreachable for two minutes.
         """
         job = self.submit(training_file, model=model, validation_file=validation_file, **recipe)
-        return self.wait(
-            job.id, on_event=on_event, poll_interval_s=poll_interval_s, timeout_s=timeout_s
-        )
+        return self.wait(job.id, on_event=on_event, timeout_s=timeout_s)
 
     def submit(
         self,
@@ -95,37 +95,82 @@ class Tunery(OpenAI):
         **recipe: Unpack[Recipe],
     ) -> FineTuningJob:
         """The first half of ``fine_tune``: upload and submit, and return the queued job."""
-        body = job_body(**recipe)
-        training = source(training_file)
-        validation = source(validation_file) if validation_file else None
-        body["training_file"] = self._file_id(training)
-        if validation:
-            body["validation_file"] = self._file_id(validation)
-        return self.fine_tuning.jobs.create(model=model or self.base_model(), **body)
+        wish = self._wish(training_file, model, validation_file, recipe)
+        return self.fine_tuning.jobs.create(**wish)
+
+    def estimate(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        **recipe: Unpack[Recipe],
+    ) -> JobEstimate:
+        """What ``submit`` with these arguments would come to: upload, and queue nothing."""
+        wish = self._wish(training_file, model, validation_file, recipe)
+        return self.post(ESTIMATE, body=request(wish), cast_to=JobEstimate)
+
+    def preview(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        offset: int = 0,
+        limit: int = 5,
+        **recipe: Unpack[Recipe],
+    ) -> JobPreview:
+        """At most 50 rows of the file as tokens, after ``offset`` others; queue nothing."""
+        wish = self._wish(training_file, model, validation_file, recipe)
+        body = request(wish, offset=offset, limit=limit)
+        return self.post(PREVIEW, body=body, cast_to=JobPreview)
 
     def wait(
         self,
         job_id: str,
         *,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
     ) -> str:
         """The second half of ``fine_tune``: wait for a job and return its model's name."""
-        updates = self.follow(job_id, poll_interval_s=poll_interval_s, timeout_s=timeout_s)
+        updates = self.follow(job_id, timeout_s=timeout_s)
         for update in updates:
             _report(update, on_event)
         return update.result()
 
     def follow(
-        self, job_id: str, *, poll_interval_s: float = 1.0, timeout_s: float | None = None
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        patience: Patience | None = None,
     ) -> Iterator[JobUpdate]:
-        """Yield the job and its new events at each look until it ends.
+        """Yield the job and its events as they come, from the first on, until it ends.
+
+        A server that is away is waited for; then it goes on after the last event that came.
+        ``timeout_s`` is kept to within the five seconds between two signs of life of the server.
 
         Raises:
             FineTuneTimeout: the job did not end within ``timeout_s``.
+            openai.APIError: the server refused, or was away for longer than ``patience`` says.
         """
-        return follow(self, job_id, Pace(poll_interval_s, timeout_s), self._clock)
+        return follow(self, job_id, timeout_s, self._clock, patience or Patience())
+
+    def _wish(
+        self,
+        training_file: FilePath,
+        model: str | None,
+        validation_file: FilePath | None,
+        recipe: Recipe,
+    ) -> dict[str, Any]:
+        """Arguments of ``fine_tuning.jobs.create``, once the files are with the server."""
+        body = job_body(**recipe)
+        training = source(training_file)
+        validation = source(validation_file) if validation_file else None
+        body["training_file"] = self._file_id(training)
+        if validation:
+            body["validation_file"] = self._file_id(validation)
+        return {"model": model or self.base_model(), **body}
 
     def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):
@@ -177,7 +222,6 @@ class AsyncTunery(AsyncOpenAI):
         model: str | None = None,
         validation_file: FilePath | None = None,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
         **recipe: Unpack[Recipe],
     ) -> str:
@@ -185,9 +229,7 @@ class AsyncTunery(AsyncOpenAI):
         job = await self.submit(
             training_file, model=model, validation_file=validation_file, **recipe
         )
-        return await self.wait(
-            job.id, on_event=on_event, poll_interval_s=poll_interval_s, timeout_s=timeout_s
-        )
+        return await self.wait(job.id, on_event=on_event, timeout_s=timeout_s)
 
     async def submit(
         self,
@@ -198,37 +240,74 @@ class AsyncTunery(AsyncOpenAI):
         **recipe: Unpack[Recipe],
     ) -> FineTuningJob:
         """The first half of ``fine_tune``: upload and submit, and return the queued job."""
-        body = job_body(**recipe)
-        training = source(training_file)
-        validation = source(validation_file) if validation_file else None
-        body["training_file"] = await self._file_id(training)
-        if validation:
-            body["validation_file"] = await self._file_id(validation)
-        return await self.fine_tuning.jobs.create(model=model or await self.base_model(), **body)
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        return await self.fine_tuning.jobs.create(**wish)
+
+    async def estimate(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        **recipe: Unpack[Recipe],
+    ) -> JobEstimate:
+        """What ``submit`` with these arguments would come to: upload, and queue nothing."""
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        return await self.post(ESTIMATE, body=request(wish), cast_to=JobEstimate)
+
+    async def preview(
+        self,
+        training_file: FilePath,
+        *,
+        model: str | None = None,
+        validation_file: FilePath | None = None,
+        offset: int = 0,
+        limit: int = 5,
+        **recipe: Unpack[Recipe],
+    ) -> JobPreview:
+        """At most 50 rows of the file as tokens, after ``offset`` others; queue nothing."""
+        wish = await self._wish(training_file, model, validation_file, recipe)
+        body = request(wish, offset=offset, limit=limit)
+        return await self.post(PREVIEW, body=body, cast_to=JobPreview)
 
     async def wait(
         self,
         job_id: str,
         *,
         on_event: OnEvent | None = None,
-        poll_interval_s: float = 1.0,
         timeout_s: float | None = None,
     ) -> str:
         """The second half of ``fine_tune``: wait for a job and return its model's name."""
-        updates = self.follow(job_id, poll_interval_s=poll_interval_s, timeout_s=timeout_s)
+        updates = self.follow(job_id, timeout_s=timeout_s)
         async for update in updates:
             _report(update, on_event)
         return update.result()
 
     def follow(
-        self, job_id: str, *, poll_interval_s: float = 1.0, timeout_s: float | None = None
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        patience: Patience | None = None,
     ) -> AsyncIterator[JobUpdate]:
-        """Yield the job and its new events at each look until it ends.
+        """Yield the job and its events as they come. See ``Tunery.follow``."""
+        return follow_async(self, job_id, timeout_s, self._clock, patience or Patience())
 
-        Raises:
-            FineTuneTimeout: the job did not end within ``timeout_s``.
-        """
-        return follow_async(self, job_id, Pace(poll_interval_s, timeout_s), self._clock)
+    async def _wish(
+        self,
+        training_file: FilePath,
+        model: str | None,
+        validation_file: FilePath | None,
+        recipe: Recipe,
+    ) -> dict[str, Any]:
+        """Arguments of ``fine_tuning.jobs.create``, once the files are with the server."""
+        body = job_body(**recipe)
+        training = source(training_file)
+        validation = source(validation_file) if validation_file else None
+        body["training_file"] = await self._file_id(training)
+        if validation:
+            body["validation_file"] = await self._file_id(validation)
+        return {"model": model or await self.base_model(), **body}
 
     async def _file_id(self, file: Path | str) -> str:
         if isinstance(file, str):

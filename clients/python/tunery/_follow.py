@@ -1,29 +1,31 @@
-"""Following one fine-tuning job by polling, until it ends."""
+"""Following one fine-tuning job by its stream of events, until it ends."""
 
-import asyncio
-import itertools
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any
 
-from openai import APIConnectionError, AsyncOpenAI, InternalServerError, OpenAI, RateLimitError
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+import httpx2
+from openai import APIConnectionError, AsyncOpenAI, OpenAI
+from openai.types.fine_tuning import FineTuningJob
 
-from ._errors import FineTuneTimeout
+from ._errors import FineTuneTimeout, StreamInterrupted, TuneryError
 from ._fine_tune import TERMINAL, model_of
+from ._job_events import EventReader, JobEvent
+from ._patience import AsyncClock, Clock, Patience, outlasting, outlasting_async
 
-_PAGE = 100
-_OUTAGE = (APIConnectionError, InternalServerError, RateLimitError)
-"""What a server gives while it restarts or is crowded. The job outlives that; so does the wait."""
+_SILENCE_S = 20.0
+"""A server gives a sign of life every five seconds; one that is silent for so long is away."""
 
 
 @dataclass(frozen=True)
 class JobUpdate:
-    """One look at a job. ``events`` are those not seen before, oldest first."""
+    """What came of a job at once. ``events`` are those not seen before, oldest first."""
 
     job: FineTuningJob
-    events: tuple[FineTuningJobEvent, ...]
+    """As it was at the last event that is no metrics, or at the last sign of life since."""
+    events: tuple[JobEvent, ...]
 
     @property
     def ended(self) -> bool:
@@ -39,128 +41,107 @@ class JobUpdate:
         return model_of(self.job)
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How often to look and when to give up, in seconds."""
+class _Course:
+    """How far a job was followed, over all streams that it takes."""
 
-    poll_interval_s: float = 1.0
-    timeout_s: float | None = None
-    outage_s: float = 120.0
-    """How long the server may be unreachable in one go."""
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self._job: FineTuningJob | None = None
+        self._seen: str | None = None
 
+    def request(self) -> dict[str, Any]:
+        """Arguments of ``list_events`` for the stream of what is new."""
+        return {
+            "fine_tuning_job_id": self.job_id,
+            "extra_query": {"stream": "true"},
+            "extra_headers": {"Last-Event-ID": self._seen} if self._seen else {},
+            "timeout": _SILENCE_S,
+        }
 
-class Clock(Protocol):
-    """Monotonic time in seconds, and a way to let it pass."""
+    def is_moved_by(self, events: tuple[JobEvent, ...]) -> bool:
+        """Whether the job has to be read anew: not for numbers alone."""
+        return self._job is None or not events or any(event.type != "metrics" for event in events)
 
-    def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
-
-    def sleep(self, seconds: float, /) -> None:
-        """Block for so long."""
-
-
-class AsyncClock(Protocol):
-    """As Clock, for a coroutine."""
-
-    def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
-
-    async def sleep(self, seconds: float, /) -> None:
-        """Wait for so long."""
-
-
-class LoopClock:
-    """The running event loop's time."""
-
-    def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float, /) -> None:
-        """Wait for so long."""
-        await asyncio.sleep(seconds)
+    def update(self, events: tuple[JobEvent, ...], job: FineTuningJob | None) -> JobUpdate:
+        """Note what came."""
+        self._job = job or self._job
+        self._seen = events[-1].id if events else self._seen
+        assert self._job is not None  # noqa: S101 - the first events move it
+        return JobUpdate(self._job, events)
 
 
-class _Patience:
-    """When a wait began and when the server last answered."""
-
-    def __init__(self, pace: Pace, now: float) -> None:
-        self._pace = pace
-        self._began = now
-        self._answered = now
-
-    def answered(self, job: FineTuningJob, now: float) -> None:
-        self._answered = now
-        timeout_s = self._pace.timeout_s
-        if timeout_s is not None and now - self._began >= timeout_s:
-            raise FineTuneTimeout(job, timeout_s)
-
-    def tolerates(self, now: float) -> bool:
-        return now - self._answered < self._pace.outage_s
-
-
-def follow(client: OpenAI, job_id: str, pace: Pace, clock: Clock) -> Iterator[JobUpdate]:
-    """Yield an update at each look until the job ends.
-
-    The job is read before its events, so that the last update holds every event.
+def follow(
+    client: OpenAI, job_id: str, timeout_s: float | None, clock: Clock, patience: Patience
+) -> Generator[JobUpdate, None, None]:
+    """Yield what comes of a job, to its last event; the last update has its final status.
 
     Raises:
-        FineTuneTimeout: after ``timeout_s``.
-        openai.APIError: the server refused, or was unreachable for ``outage_s``.
+        FineTuneTimeout: at the first update after ``timeout_s``.
+        openai.APIError, StreamInterrupted: the server refused, or was away for too long.
     """
-    patience = _Patience(pace, clock.monotonic())
-    cursor: str | None = None
-    while True:
-        try:
-            job = client.fine_tuning.jobs.retrieve(job_id)
-            events = _unseen(client, job_id, cursor)
-        except _OUTAGE:
-            if not patience.tolerates(clock.monotonic()):
-                raise
-        else:
-            cursor = events[-1].id if events else cursor
-            update = JobUpdate(job, events)
+    began, course = clock.monotonic(), _Course(job_id)
+    with closing(outlasting(partial(_stream, client, course), clock, patience)) as updates:
+        for update in updates:
             yield update
-            if update.ended:
+            _require_time(update, clock.monotonic() - began, timeout_s)
+
+
+def _stream(client: OpenAI, course: _Course) -> Generator[JobUpdate, None, None]:
+    jobs, reader = client.fine_tuning.jobs, EventReader()
+    with (
+        jobs.with_streaming_response.list_events(**course.request()) as answer,
+        _loss_as_outage(answer.http_request, answer.headers),
+    ):
+        for piece in answer.iter_bytes():
+            events = reader.read(piece)
+            moved = reader.ended or course.is_moved_by(events)
+            yield course.update(events, jobs.retrieve(course.job_id) if moved else None)
+            if reader.ended:
                 return
-            patience.answered(job, clock.monotonic())
-        clock.sleep(pace.poll_interval_s)
-
-
-def _unseen(client: OpenAI, job_id: str, cursor: str | None) -> tuple[FineTuningJobEvent, ...]:
-    newest_first = client.fine_tuning.jobs.list_events(job_id, limit=_PAGE)
-    return tuple(itertools.takewhile(lambda event: event.id != cursor, newest_first))[::-1]
+    raise _cut()
 
 
 async def follow_async(
-    client: AsyncOpenAI, job_id: str, pace: Pace, clock: AsyncClock
-) -> AsyncIterator[JobUpdate]:
+    client: AsyncOpenAI, job_id: str, timeout_s: float | None, clock: AsyncClock, patience: Patience
+) -> AsyncGenerator[JobUpdate, None]:
     """As follow, for a coroutine."""
-    patience = _Patience(pace, clock.monotonic())
-    cursor: str | None = None
-    while True:
-        try:
-            job = await client.fine_tuning.jobs.retrieve(job_id)
-            events = await _unseen_async(client, job_id, cursor)
-        except _OUTAGE:
-            if not patience.tolerates(clock.monotonic()):
-                raise
-        else:
-            cursor = events[-1].id if events else cursor
-            update = JobUpdate(job, events)
+    began, course = clock.monotonic(), _Course(job_id)
+    looks = partial(_stream_async, client, course)
+    async with aclosing(outlasting_async(looks, clock, patience)) as updates:
+        async for update in updates:
             yield update
-            if update.ended:
-                return
-            patience.answered(job, clock.monotonic())
-        await clock.sleep(pace.poll_interval_s)
+            _require_time(update, clock.monotonic() - began, timeout_s)
 
 
-async def _unseen_async(
-    client: AsyncOpenAI, job_id: str, cursor: str | None
-) -> tuple[FineTuningJobEvent, ...]:
-    newest_first: list[FineTuningJobEvent] = []
-    async for event in client.fine_tuning.jobs.list_events(job_id, limit=_PAGE):
-        if event.id == cursor:
-            break
-        newest_first.append(event)
-    return tuple(reversed(newest_first))
+async def _stream_async(client: AsyncOpenAI, course: _Course) -> AsyncGenerator[JobUpdate, None]:
+    jobs, reader = client.fine_tuning.jobs, EventReader()
+    async with jobs.with_streaming_response.list_events(**course.request()) as answer:
+        with _loss_as_outage(answer.http_request, answer.headers):
+            async for piece in answer.iter_bytes():
+                events = reader.read(piece)
+                moved = reader.ended or course.is_moved_by(events)
+                job = await jobs.retrieve(course.job_id) if moved else None
+                yield course.update(events, job)
+                if reader.ended:
+                    return
+    raise _cut()
+
+
+@contextmanager
+def _loss_as_outage(request: httpx2.Request, headers: Mapping[str, str]) -> Iterator[None]:
+    """Reading a stream, of which the openai client wraps no errors."""
+    if not headers.get("content-type", "").startswith("text/event-stream"):
+        raise TuneryError("what answers at the base URL streams no events of jobs")
+    try:
+        yield
+    except httpx2.RequestError as error:
+        raise APIConnectionError(request=request) from error
+
+
+def _cut() -> StreamInterrupted:
+    return StreamInterrupted("the server ended the stream of events before the job ended")
+
+
+def _require_time(update: JobUpdate, passed_s: float, timeout_s: float | None) -> None:
+    if timeout_s is not None and passed_s >= timeout_s and not update.ended:
+        raise FineTuneTimeout(update.job, timeout_s)

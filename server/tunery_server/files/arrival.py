@@ -38,6 +38,7 @@ def arrived(incoming: Incoming, new: NewFile, *, now: float) -> File:
         expires_at=now + new.expires_after_s if new.expires_after_s else None,
         examples=contents.examples if contents else None,
         format=contents.format if contents else None,
+        longest_line=contents.longest_line if contents else None,
     )
     incoming.keep(file.id)
     return file

@@ -24,6 +24,8 @@ class Contents:
 
     format: DataFormat
     examples: int
+    longest_line: int
+    """In bytes."""
 
 
 def read_dataset(path: Path) -> Contents:
@@ -46,7 +48,7 @@ def read_dataset(path: Path) -> Contents:
         raise _invalid("; ".join(faults))
     if rows.format is None:
         raise _invalid("the file has no lines")
-    return Contents(rows.format, rows.good)
+    return Contents(rows.format, rows.good, rows.longest)
 
 
 class _Rows:
@@ -54,6 +56,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self.good = 0
+        self.longest = 0
         self.format: DataFormat | None = None
         self._set_by = 0
 
@@ -73,6 +76,7 @@ class _Rows:
         if fault is None and repeats_a_key(line, row):
             fault = "an object has the same key twice"
         self.good += fault is None
+        self.longest = max(self.longest, len(line))
         return fault
 
     def _fault_in(self, row: dict[str, Any], number: int) -> str | None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.files.arrival import NewFile, arrived
 from tunery_server.files.store import FileStore, Incoming
@@ -119,6 +121,7 @@ class FileService:
         what ``register`` raises.
         """
         file = arrived(incoming, new, now=self._clock())
+        fault.point(Point.FILE_KEPT)
         standing = self._registered(file, register)
         return file if standing == file.id else self.get(new.tenant_id, standing)
 

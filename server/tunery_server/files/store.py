@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from tunery_adapters.durable import sync
 from tunery_server.errors import StorageFull, TooLarge
 from tunery_server.ids import new_id
 
@@ -63,7 +64,7 @@ class Incoming:
         """Give a sealed file its name in the folder, in place of one that has it."""
         with told_when_full():
             self.path.replace(self.path.with_name(name))
-            _sync_folder(self.path.parent)
+            sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove it; does nothing to one that was kept."""
@@ -128,11 +129,3 @@ def told_when_full() -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise StorageFull("There is no room left for this file.") from error
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
 from fastapi import Depends, FastAPI
 
 from tunery_server.config import Settings
@@ -19,6 +18,7 @@ from tunery_server.gateway.composition import compose
 from tunery_server.gateway.connection import MAX_HEADER_BYTES, Connection
 from tunery_server.gateway.deps import Services, authenticate
 from tunery_server.gateway.header_rules import HeaderRules
+from tunery_server.gateway.http_server import serve
 from tunery_server.gateway.middleware import Observed
 from tunery_server.gateway.multipart import MAX_OVERHEAD_BYTES
 from tunery_server.gateway.rate_headers import RateHeaders
@@ -28,6 +28,7 @@ from tunery_server.gateway.routes import (
     aliases,
     audit_log,
     batches,
+    estimates,
     files,
     health,
     inference,
@@ -41,6 +42,7 @@ from tunery_server.gateway.routes import (
     usage,
     webhooks,
 )
+from tunery_server.jobs.surveys import Ask
 from tunery_server.processes import open_files
 from tunery_server.queue import durability
 from tunery_server.records.database import Database
@@ -51,9 +53,12 @@ _KEEP_ALIVE_S = 20
 """Longer than clients keep an idle connection (httpx: 5 s): one of the two has to be first."""
 
 
-def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
-    """The gateway as an ASGI app, on a database that is up to date; by default with vLLM."""
-    composition = compose(settings, engine)
+def create_app(settings: Settings, engine: Engine | None = None, ask: Ask | None = None) -> FastAPI:
+    """The gateway as an ASGI app, on a database that is up to date.
+
+    By default with vLLM, and with a process that looks at training files.
+    """
+    composition = compose(settings, engine, ask)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -79,14 +84,14 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM, then let running requests finish."""
+    """Serve until SIGTERM, then let running requests finish; a second one waits for none."""
     configure(settings.log_level, process="gateway")
     durability.check(settings)
     Database(settings.database).migrate()
     open_files.raise_limit()
     app = create_app(settings)
     gc.freeze()  # what there is by now stays: no answer waits while it is looked through for cycles
-    uvicorn.run(app, host=settings.host, port=settings.port, **http_options(settings, app))
+    serve(app, host=settings.host, port=settings.port, **http_options(settings, app))
 
 
 def _add_edge(app: FastAPI, settings: Settings) -> None:
@@ -135,6 +140,7 @@ def _add_routes(app: FastAPI) -> None:
         messages.router,
         files.router,
         uploads.router,
+        estimates.router,
         jobs.router,
         permissions.router,
         models.router,

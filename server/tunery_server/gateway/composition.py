@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import redis
 import redis.asyncio
 
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions as batch_transitions
 from tunery_server.batches.attempt import Bench
@@ -33,14 +33,12 @@ from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.batch_lines import BatchLines
 from tunery_server.gateway.deps import Services
 from tunery_server.gateway.failed_attempts import FailedAttempts
+from tunery_server.gateway.job_services import JobServices, compose_jobs
 from tunery_server.jobs.feed import Feed
-from tunery_server.jobs.intake import Intake
-from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.names import model_name
-from tunery_server.jobs.service import JobService
+from tunery_server.jobs.surveys import Ask
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
-from tunery_server.limits.contract import Limiter
 from tunery_server.limits.redis_limiter import RedisLimiter
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
@@ -93,7 +91,7 @@ class Composition:
     beside: Callable[[], AbstractAsyncContextManager[None]]
 
 
-def compose(settings: Settings, engine: Engine | None) -> Composition:
+def compose(settings: Settings, engine: Engine | None, ask: Ask | None) -> Composition:
     """Everything, on a database that is up to date; by default with vLLM."""
     database = Database(settings.database)
     vllm = VllmEngine(
@@ -105,7 +103,8 @@ def compose(settings: Settings, engine: Engine | None) -> Composition:
     client = redis.asyncio.Redis.from_url(settings.redis)
     limiter = RedisLimiter(client)
     ledger = Ledger(UsageRecords(database), clock=time.time)
-    services = _services(settings, database, engine, limiter, ledger)
+    jobs = compose_jobs(settings, database, _queue(settings), ask)
+    services = _services(settings, database, engine, jobs, Metering(limiter), ledger)
 
     @contextlib.asynccontextmanager
     async def beside() -> AsyncIterator[None]:
@@ -140,19 +139,27 @@ async def _going_on(*loops: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
+def _queue(settings: Settings) -> RedisQueue:
+    return RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
+
+
 def _sweeper(services: Services) -> Sweeper:
     audit_log = services.administration.audit_log
     return Sweeper([services.files.sweep, services.uploads.sweep, audit_log.sweep])
 
 
 def _services(
-    settings: Settings, database: Database, engine: Engine, limiter: Limiter, ledger: Ledger
+    settings: Settings,
+    database: Database,
+    engine: Engine,
+    job_services: JobServices,
+    metering: Metering,
+    ledger: Ledger,
 ) -> Services:
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
-    queue = RedisQueue(redis.Redis.from_url(settings.redis), lease_s=settings.lease_s)
     residency = Residency(engine)
     catalogue = _catalogue(settings, database, residency)
-    relay = _relay(settings, database, engine, residency, Metering(limiter), ledger)
+    relay = _relay(settings, database, engine, residency, metering, ledger)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
     held_out = HeldOut(relay=relay, files=file_service)
     gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
@@ -172,7 +179,8 @@ def _services(
             batches=BatchRecords(database), files=FileRecords(database), clock=time.time
         ),
         files=file_service,
-        jobs=_job_service(settings, database, queue),
+        jobs=job_services.jobs,
+        estimates=job_services.estimates,
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
@@ -249,22 +257,6 @@ def _quota(settings: Settings, database: Database) -> QuotaOf:
     return of
 
 
-def _job_service(settings: Settings, database: Database, queue: RedisQueue) -> JobService:
-    return JobService(
-        jobs=JobRecords(database),
-        history=JobHistory(database),
-        intake=Intake(
-            files=FileRecords(database),
-            lineage=Lineage(base_model=settings.base_model_name, adapters=AdapterRecords(database)),
-            max_lora_rank=settings.max_lora_rank,
-            clock=time.time,
-        ),
-        queue=queue,
-        policies=TenantPolicies(database, default_policy(settings)),
-        clock=time.time,
-    )
-
-
 def _webhooks(settings: Settings, database: Database) -> WebhookService:
     destinations = Destinations.of(settings.webhook_hosts)
     return WebhookService(
@@ -316,7 +308,7 @@ def _imports(
         bytes_of=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
         store=_adapter_store(settings),
         adapters=AdapterRecords(database),
-        base=BaseModel(base, settings.base_model_path),
+        base=BaseFiles(base, settings.base_model_path),
         residency=residency,
         name=functools.partial(model_name, base, organization),
         max_rank=settings.max_lora_rank,

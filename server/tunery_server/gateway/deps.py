@@ -19,6 +19,7 @@ from tunery_server.gateway.auth import INFERENCE, Authenticator, Principal
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.rate_headers import STANDING
 from tunery_server.gateway.wire import Wire, wire_of
+from tunery_server.jobs.estimate import Estimates
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.watchers import Watchers
@@ -50,6 +51,7 @@ class Services:
     catalogue: Catalogue
     engine: Engine
     exports: Exports
+    estimates: Estimates
     failed_attempts: FailedAttempts
     feed: Feed
     files: FileService

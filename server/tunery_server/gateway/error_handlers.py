@@ -223,9 +223,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes of this path; Starlette names those of the first route."""
+    """The methods of all routes of this path; Starlette names those of the first route.
+
+    A path that is some route's to the letter is not taken for another's parameter.
+    """
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    there = [route for route in there if route.path == request.scope["path"]] or there
     same = (route for route in there if route.path == there[0].path)
     return ", ".join(sorted({method for route in same for method in route.methods or ()}))
 

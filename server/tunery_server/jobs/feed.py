@@ -22,6 +22,8 @@ PACE_S = 0.25
 HEARTBEAT_S = 5.0
 """A watcher of a silent job hears of that so often."""
 
+_RETRY_S = 2.0
+"""Between looks while the record does not answer."""
 _PAGE = 100
 
 Events = tuple[JobEvent, ...]
@@ -135,9 +137,10 @@ class Feed:
                 news = await asyncio.to_thread(self._read, known)
             except Exception:
                 log.exception("could not look for events")
-            else:
-                for job_id in self._watched.keys() & news.keys():
-                    self._watched[job_id].tell(*news[job_id])
+                await self._pause(_RETRY_S)
+                continue
+            for job_id in self._watched.keys() & news.keys():
+                self._watched[job_id].tell(*news[job_id])
             await self._pause(PACE_S)
 
     def _read(self, known: Mapping[str, Standing | None]) -> dict[str, tuple[Standing, Events]]:

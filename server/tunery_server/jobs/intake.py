@@ -2,11 +2,13 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunery_adapters.spec import EvaluationSpec, LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.ids import new_id
+from tunery_server.jobs.fit import Fit
 from tunery_server.jobs.lineage import Lineage, lora_of
 from tunery_server.jobs.request import (
     AUTO_BETA,
@@ -16,8 +18,18 @@ from tunery_server.jobs.request import (
     auto_batch_size,
     auto_epochs,
 )
+from tunery_server.jobs.surveys import Surveys
 from tunery_server.records.files import FileRecords
 from tunery_server.records.rows import File, Job, JobMethod, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job that was not written, and the files that it would read."""
+
+    job: Job
+    training: File
+    validation: File | None
 
 
 class Intake:
@@ -28,27 +40,39 @@ class Intake:
         *,
         files: FileRecords,
         lineage: Lineage,
+        surveys: Surveys,
+        fit: Fit,
         max_lora_rank: int,
         clock: Callable[[], float],
     ) -> None:
         self._files = files
         self._lineage = lineage
+        self._surveys = surveys
+        self._fit = fit
         self._max_lora_rank = max_lora_rank
         self._clock = clock
 
     def job(self, tenant_id: str, request: JobRequest) -> Job:
         """A new job, not yet written. Raises InvalidRequest or NotFound naming the field."""
+        draft = self.draft(tenant_id, request)
+        self._fit.check(draft.job, self._longest(draft.training, draft.validation))
+        return draft.job
+
+    def draft(self, tenant_id: str, request: JobRequest) -> Draft:
+        """The same, whether it fits a machine or not."""
         parent = self._lineage.parent(tenant_id, request.model)
         lora = lora_of(request, parent)
         self._check_rank(lora)
+        self._fit.check_targets(lora)
         training = self._dataset(tenant_id, request.training_file, "training_file")
         _check_method(request.method, training)
+        validation = None
         if request.validation_file is not None:
             validation = self._dataset(tenant_id, request.validation_file, "validation_file")
             _check_alike(training, validation)
         else:
             _check_unvalidated(request.training)
-        return Job(
+        job = Job(
             id=new_id("ftjob-"),
             tenant_id=tenant_id,
             status=JobStatus.QUEUED,
@@ -66,6 +90,11 @@ class Intake:
             created_at=self._clock(),
             priority=request.priority,
         )
+        memory_bytes = self._fit.memory_bytes(job, self._longest(training, validation))
+        return Draft(replace(job, memory_bytes=memory_bytes), training, validation)
+
+    def _longest(self, *files: File | None) -> int:
+        return max(self._surveys.longest(file) for file in files if file is not None)
 
     def _check_rank(self, lora: LoraSpec) -> None:
         if lora.rank > self._max_lora_rank:

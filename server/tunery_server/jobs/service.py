@@ -1,10 +1,12 @@
 """A client's wishes on fine-tuning jobs: create, look up, pause, resume, cancel."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.intake import Intake, warnings
@@ -17,6 +19,8 @@ from tunery_server.records.job_history import JobHistory, Note
 from tunery_server.records.jobs import NO_FILTER, JobRecords
 from tunery_server.records.rows import Job, JobCheckpoint, JobEvent, JobStatus, Page
 from tunery_server.records.tenants import TenantPolicies
+
+_PAUSING = "The job is asked to pause; its trainer is writing a checkpoint"
 
 
 class JobService:
@@ -57,15 +61,14 @@ class JobService:
         job = self._intake.job(tenant_id, request)
         self._queue.ping()
         policy = self._policies.of(tenant_id)
-        standing = self._jobs.add(job, submission, policy.max_waiting)
+        fault.point(Point.CREATE_BEFORE_COMMIT)
+        standing = self._jobs.add(job, submission, policy.max_waiting, self._beginning(job))
+        fault.point(Point.CREATE_AFTER_COMMIT)
         if standing != job.id:
             return self.get(tenant_id, standing)
-        self._note(job.id, f"Created fine-tuning job: {job.id}")
-        self._note(job.id, "Files are valid, the job is waiting for a worker")
-        for warning in warnings(job):
-            self._note(job.id, warning, level="warn")
         with contextlib.suppress(QueueUnavailable):
             self._line.put(job)
+        fault.point(Point.QUEUE_AFTER_ENQUEUE)
         return job
 
     def get(self, tenant_id: str, job_id: str) -> Job:
@@ -101,13 +104,14 @@ class JobService:
         cancelled = self._jobs.change(
             job.id,
             allowed=before(JobStatus.CANCELLED),
-            note=Note(id=new_id("ftevent-"), created_at=now, message="The job was cancelled"),
+            note=self._noted("The job was cancelled"),
             status=JobStatus.CANCELLED,
             finished_at=now,
             estimated_finish=None,
         )
         if cancelled is None:
             return self._unmoved(tenant_id, job_id, "job_not_cancellable", JobStatus.CANCELLED)
+        fault.point(Point.CANCEL_WRITTEN)
         with contextlib.suppress(QueueUnavailable):
             self._queue.remove(job.id)
         return cancelled
@@ -119,15 +123,17 @@ class JobService:
         has ended.
         """
         job = self.get(tenant_id, job_id)
-        moved = self._jobs.move(job.id, PAUSE, estimated_finish=None)
+        notes = {
+            JobStatus.PAUSED: self._noted("The job is paused"),
+            JobStatus.PAUSING: self._noted(_PAUSING),
+        }
+        moved = self._jobs.move(job.id, PAUSE, notes=notes, estimated_finish=None)
         if moved is None:
             return self._unmoved(tenant_id, job_id, "job_not_pausable")
+        fault.point(Point.PAUSE_WRITTEN)
         if moved.status is JobStatus.PAUSED:
-            self._note(job.id, "The job is paused")
             with contextlib.suppress(QueueUnavailable):
                 self._queue.remove(job.id)
-        else:
-            self._note(job.id, "The job is asked to pause; its trainer is writing a checkpoint")
         return moved
 
     def resume(self, tenant_id: str, job_id: str) -> Job:
@@ -140,10 +146,10 @@ class JobService:
         again: dict[str, Any] = {}
         if job.status is JobStatus.PAUSED:
             again["waiting_since"] = self._clock()
-        moved = self._jobs.move(job.id, RESUME, **again)
+        notes = dict.fromkeys(RESUME.values(), self._noted("The job is resumed"))
+        moved = self._jobs.move(job.id, RESUME, notes=notes, **again)
         if moved is None:
             return self._unmoved(tenant_id, job_id, "job_not_resumable")
-        self._note(job.id, "The job is resumed")
         if moved.status is JobStatus.QUEUED:
             with contextlib.suppress(QueueUnavailable):
                 self._line.put(moved)
@@ -204,14 +210,17 @@ class JobService:
             )
         return job
 
-    def _note(self, job_id: str, message: str, *, level: str = "info") -> None:
-        self._history.add_event(
-            job_id,
-            event_id=new_id("ftevent-"),
-            created_at=self._clock(),
-            message=message,
-            level=level,
+    def _beginning(self, job: Job) -> Sequence[Note]:
+        """What a job's history begins with."""
+        said = (
+            f"Created fine-tuning job: {job.id}",
+            "Files are valid, the job is waiting for a worker",
         )
+        warned = (self._noted(warning, level="warn") for warning in warnings(job))
+        return [*map(self._noted, said), *warned]
+
+    def _noted(self, message: str, *, level: str = "info") -> Note:
+        return Note(id=new_id("ftevent-"), created_at=self._clock(), message=message, level=level)
 
 
 def _content(request: JobRequest) -> dict[str, Any]:

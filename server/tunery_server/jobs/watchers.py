@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tunery_server.errors import Overloaded, RateLimited
+from tunery_server.telemetry import metrics
 
 _RETRY_AFTER_S = 5
 
@@ -31,7 +32,8 @@ class Watchers:
             )
         self._open[tenant_id] += 1
         try:
-            yield
+            with metrics.JOB_WATCHERS.track_inprogress():
+                yield
         finally:
             self._open[tenant_id] -= 1
             if not self._open[tenant_id]:

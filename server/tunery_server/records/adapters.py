@@ -3,11 +3,22 @@
 from dataclasses import asdict
 from functools import partial
 
-from sqlalchemy import ColumnElement, RowMapping, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from tunery_adapters.manifest import Manifest
 from tunery_server.records import idempotency
-from tunery_server.records.audit import Deed, note
+from tunery_server.records.audit import Deed, note, noting
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission
 from tunery_server.records.paging import all_of, page
@@ -24,10 +35,8 @@ class AdapterRecords:
 
     def add(self, adapter: Adapter) -> None:
         """Register a published version; does nothing when the same one is registered already."""
-        query = all_of(adapters).where(adapters.c.model == adapter.model)
         with self._database.writing() as connection:
-            if connection.execute(query).first() is None:
-                connection.execute(insert(adapters).values(asdict(adapter)))
+            register(connection, adapter)
 
     def add_once(
         self, adapter: Adapter, submission: Submission | None, quota: AdapterQuota
@@ -40,7 +49,7 @@ class AdapterRecords:
         room = partial(require_adapter_room, tenant_id=owner, quota=quota, bytes=adapter.bytes)
         deed = Deed("adapter.created", owner, adapter.model)
         model = idempotency.add_once(
-            self._database, statement, adapter.model, submission, room, deed
+            self._database, statement, adapter.model, submission, room, noting(deed)
         )
         return (self.get(owner, model) or adapter) if model != adapter.model else adapter
 
@@ -157,6 +166,13 @@ def registered(manifest: Manifest) -> Adapter:
         created_at=manifest.created_at.timestamp(),
         metrics=dict(manifest.metrics),
     )
+
+
+def register(connection: Connection, adapter: Adapter) -> None:
+    """As :meth:`AdapterRecords.add`, in the transaction that writes what made the adapter."""
+    query = all_of(adapters).where(adapters.c.model == adapter.model)
+    if connection.execute(query).first() is None:
+        connection.execute(insert(adapters).values(asdict(adapter)))
 
 
 def _adapter(row: RowMapping) -> Adapter:

@@ -1,7 +1,8 @@
 """The audit log: who changed what, written together with the change, and never changed."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert
@@ -24,6 +25,11 @@ class Deed:
     object_id: str
     details: dict[str, Any] = field(default_factory=dict)
     """What was asked for. Never a secret, and nothing that a prompt or a file holds."""
+
+
+def noting(deed: Deed) -> Callable[[Connection], None]:
+    """:func:`note` for whoever writes the rest."""
+    return partial(note, deed=deed)
 
 
 def note(connection: Connection, deed: Deed) -> None:

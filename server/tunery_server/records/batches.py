@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
-from tunery_server.records.audit import Deed, note
+from tunery_server.records.audit import Deed, note, noting
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, made_by
 from tunery_server.records.known_tenants import archived
@@ -33,7 +33,7 @@ class BatchRecords:
         """Store a new batch; the id of the one that stands, which a repeat was the first time."""
         values = insert(batches).values(asdict(batch))
         deed = Deed("batch.created", batch.tenant_id, batch.id)
-        return add_once(self._database, values, batch.id, submission, deed=deed)
+        return add_once(self._database, values, batch.id, submission, then=noting(deed))
 
     def made_by(self, submission: Submission | None) -> Batch | None:
         """The batch that an earlier sending of the same request made."""

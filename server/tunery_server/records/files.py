@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import delete, insert, select
 
-from tunery_server.records.audit import Deed, note
+from tunery_server.records.audit import Deed, note, noting
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, forget, unchecked
 from tunery_server.records.paging import all_of, page
@@ -33,7 +33,7 @@ class FileRecords:
         if quota is not None:
             check = partial(require_room, tenant_id=file.tenant_id, quota=quota, bytes=file.bytes)
         deed = Deed("file.created", file.tenant_id, file.id)
-        return add_once(self._database, statement, file.id, submission, check, deed)
+        return add_once(self._database, statement, file.id, submission, check, noting(deed))
 
     def require_room(self, tenant_id: str, quota: Quota) -> None:
         """Raises QuotaExceeded when the tenant may not even keep an empty file."""

@@ -21,7 +21,6 @@ from sqlalchemy import Connection, Insert, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tunery_server.errors import IdempotencyKeyReused
-from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.tables import idempotency
 
@@ -86,20 +85,20 @@ def add_once(
     object_id: str,
     submission: Submission | None,
     check: Check = unchecked,
-    deed: Deed | None = None,
+    then: Check = unchecked,
 ) -> str:
     """Run ``statement``, which inserts the object ``object_id``, unless this is a repeat.
 
-    Writes ``deed`` into the audit log. Returns the id of the object that stands: another one when
-    an earlier sending had made it, and nothing is written then. Raises IdempotencyKeyReused, and
-    what ``check`` raises about a new one.
+    Returns the id of the object that stands: another one when an earlier sending had made it, and
+    nothing is written then. ``then`` writes what belongs to a new one. Raises IdempotencyKeyReused,
+    and what ``check`` raises about a new one.
     """
     for _ in range(_ROUNDS - 1):
         try:
-            return _add_once(database, statement, object_id, submission, check, deed)
+            return _add_once(database, statement, object_id, submission, check, then)
         except IntegrityError:
             continue  # another sending was written between the look and the write
-    return _add_once(database, statement, object_id, submission, check, deed)
+    return _add_once(database, statement, object_id, submission, check, then)
 
 
 def made_by(database: Database, submission: Submission | None) -> str | None:
@@ -121,7 +120,7 @@ def _add_once(
     object_id: str,
     submission: Submission | None,
     check: Check,
-    deed: Deed | None,
+    then: Check,
 ) -> str:
     with database.writing() as connection:
         if submission is not None:
@@ -134,8 +133,7 @@ def _add_once(
             _remember(connection, submission, ordinal, object_id)
         check(connection)
         connection.execute(statement)
-        if deed is not None:
-            note(connection, deed)
+        then(connection)
     return object_id
 
 

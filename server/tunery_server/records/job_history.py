@@ -4,11 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, ScalarSelect, Table, func, insert, select
+from sqlalchemy import Column, Connection, ScalarSelect, Select, Table, func, insert, select
 
+from tunery_server.records.adapters import register
 from tunery_server.records.database import Database
 from tunery_server.records.paging import unknown_cursor
-from tunery_server.records.rows import HELD, JobCheckpoint, JobEvent, JobStatus, Page
+from tunery_server.records.rows import HELD, Adapter, JobCheckpoint, JobEvent, JobStatus, Page
 from tunery_server.records.tables import job_checkpoints, job_events, jobs
 
 
@@ -73,9 +74,7 @@ class JobHistory:
 
         With ``attempt`` given, only while the job is in that attempt's hands.
         """
-        row = select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()
-        if attempt is not None:
-            row = row.where(jobs.c.status.in_(HELD), jobs.c.attempt == attempt)
+        row = _held(job_id, attempt)
         note = Note(
             id=event_id, created_at=created_at, message=message, level=level, type=type, data=data
         )
@@ -128,8 +127,11 @@ class JobHistory:
             rows = connection.execute(query).all()
         return {job_id: Standing(JobStatus(status), newest) for job_id, status, newest in rows}
 
-    def add_checkpoint(self, checkpoint: JobCheckpoint) -> None:
-        """Record a checkpoint; a repeated step of a later attempt changes nothing."""
+    def add_checkpoint(self, checkpoint: JobCheckpoint, adapter: Adapter, *, attempt: int) -> bool:
+        """Record a checkpoint and register its adapter, if the job is in that attempt's hands.
+
+        A repeated step of a later attempt changes nothing. Returns whether the job was.
+        """
         same = select(job_checkpoints.c.id).where(
             job_checkpoints.c.job_id == checkpoint.job_id,
             job_checkpoints.c.step == checkpoint.step,
@@ -143,8 +145,12 @@ class JobHistory:
             "created_at": checkpoint.created_at,
         }
         with self._database.writing() as connection:
+            if connection.execute(_held(checkpoint.job_id, attempt)).first() is None:
+                return False
+            register(connection, adapter)
             if connection.execute(same).first() is None:
                 connection.execute(insert(job_checkpoints).values(values))
+        return True
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[JobCheckpoint]:
         """One page; InvalidRequest when ``after`` is not a checkpoint of this job."""
@@ -165,6 +171,14 @@ class JobHistory:
                 query = query.where(table.c[order] < cursor[0])
             rows = connection.execute(query.order_by(table.c[order].desc()).limit(limit + 1))
             return [dict(row) for row in rows.mappings()]
+
+
+def _held(job_id: str, attempt: int | None) -> Select[tuple[str]]:
+    """The job's row, held until the transaction ends; with an attempt, only if it has the job."""
+    row = select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()
+    if attempt is not None:
+        row = row.where(jobs.c.status.in_(HELD), jobs.c.attempt == attempt)
+    return row
 
 
 def _newest_of(job_id: str | Column[str]) -> ScalarSelect[int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.records.actor import current_actor
-from tunery_server.records.audit import Deed, note
+from tunery_server.records.audit import Deed, note, noting
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once
 from tunery_server.records.paging import all_of, page
@@ -39,7 +39,7 @@ class ProjectRecords:
 
         deed = Deed("project.created", tenant.id, tenant.id, {"data": {"name": tenant.name}})
         statement = insert(tenants).values(asdict(tenant))
-        return add_once(self._database, statement, tenant.id, submission, check, deed)
+        return add_once(self._database, statement, tenant.id, submission, check, noting(deed))
 
     def get(self, tenant_id: str) -> Tenant | None:
         """One tenant, archived or not."""

@@ -126,6 +126,8 @@ class File:
     """Training examples in it; None for a file that is not a dataset."""
     format: DataFormat | None = None
     """Of its rows. None for a dataset of chats whose record does not say so, too."""
+    longest_line: int | None = None
+    """Of a dataset, in bytes; None where the record does not say."""
 
     @property
     def data_format(self) -> DataFormat:

@@ -92,6 +92,7 @@ files = Table(
     Column("expires_at", Float),
     Column("examples", Integer),
     Column("format", String),
+    Column("longest_line", Integer),
     Index("ix_files_tenant_created", "tenant_id", "created_at", "id"),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from tunery_server.ids import new_id
-from tunery_server.records.audit import Deed, note
+from tunery_server.records.audit import Deed, note, noting
 from tunery_server.records.database import Database
 from tunery_server.records.idempotency import Submission, add_once, forget, made_by
 from tunery_server.records.paging import all_of, page
@@ -45,7 +45,7 @@ class EndpointRecords:
         """Store a new endpoint; the id of the one that stands, as :func:`add_once` says."""
         statement = insert(webhook_endpoints).values(asdict(endpoint))
         deed = Deed("webhook_endpoint.created", endpoint.tenant_id, endpoint.id)
-        return add_once(self._database, statement, endpoint.id, submission, deed=deed)
+        return add_once(self._database, statement, endpoint.id, submission, then=noting(deed))
 
     def made_by(self, submission: Submission | None) -> str | None:
         """The id of the endpoint that an earlier sending of the same request made."""

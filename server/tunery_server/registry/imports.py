@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tunery_adapters.archive import unpack
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.errors import (
     ArchiveTooLargeError,
     BaseModelAbsentError,
@@ -73,7 +73,7 @@ class Imports:
         bytes_of: FileStore,
         store: AdapterStore,
         adapters: AdapterRecords,
-        base: BaseModel,
+        base: BaseFiles,
         residency: Residency,
         name: Names,
         max_rank: int,

@@ -77,7 +77,7 @@ class Removal:
         log.info("adapter removed", adapter_id=adapter.adapter_id)
 
     def _sweep(self, before: float) -> None:
-        self._store.sweep(before)
+        self._store.sweep()
         for adapter_id, version in list(self._store.published(before)):
             if not self._adapters.is_known(adapter_id):
                 self._delete(adapter_id, version)

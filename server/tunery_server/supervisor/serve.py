@@ -76,13 +76,20 @@ class _Server:
         """Valkey, gateway, base model, engine, worker; then wait; then down again."""
         loop = asyncio.get_running_loop()
         for sig in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sig, self._stopping.set)
+            loop.add_signal_handler(sig, self._stop)
         try:
             await self._up(fresh)
             await self._stopping.wait()
         finally:
             log.info("stopping")
             await self._down()
+
+    def _stop(self) -> None:
+        """Drain and end; called again, end at once."""
+        if self._stopping.is_set():
+            for service in self._running:
+                service.hurry()
+        self._stopping.set()
 
     async def _up(self, fresh: bool) -> None:
         if self._settings.redis_url is None:

@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 60.0
+_HURRY_S = 5.0
 _STEADY_S = 60.0
 """A process that ran for so long starts again at once when it ends."""
 
@@ -41,6 +42,7 @@ class Service:
         self._spec = spec
         self._timer = timer
         self._process: Process | None = None
+        self._grace_s = spec.stop_grace_s
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -63,9 +65,17 @@ class Service:
         """SIGTERM, then SIGKILL after the grace."""
         self._stopping.set()
         if self._process is not None:
-            await child.stop(self._process, grace_s=self._spec.stop_grace_s)
+            await child.stop(self._process, grace_s=self._grace_s)
         if self._task is not None:
             await self._task
+
+    def hurry(self) -> None:
+        """Let no stop wait for long: one that does is told again, by SIGINT, then killed."""
+        self._grace_s = _HURRY_S
+        if self._stopping.is_set() and self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
+            asyncio.get_running_loop().call_later(_HURRY_S, child.kill_group, self._process)
 
     async def _spawn(self) -> Process:
         with contextlib.ExitStack() as stack:
@@ -121,4 +131,4 @@ class Service:
             log.exception("process could not be started", name=self._spec.name)
             return
         if self._stopping.is_set():  # stop() came while there was nothing to stop
-            await child.stop(process, grace_s=self._spec.stop_grace_s)
+            await child.stop(process, grace_s=self._grace_s)

@@ -8,6 +8,8 @@ import sys
 
 import structlog
 
+from tunery_adapters import fault
+
 
 def configure(level: str, *, process: str) -> None:
     """Send structlog and the standard library's loggers to standard error in one format."""
@@ -45,6 +47,8 @@ def configure(level: str, *, process: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    if fault.armed:
+        get_logger(__name__).warning("this process is made to fail", fault=fault.words())
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

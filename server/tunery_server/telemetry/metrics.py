@@ -65,6 +65,7 @@ ADAPTER_LOAD_DURATION = Histogram(
     buckets=_LATENCY_S,
 )
 JOBS = Gauge("tunery_fine_tuning_jobs", "Fine-tuning jobs by status.", ["status"])
+JOB_WATCHERS = Gauge("tunery_job_watchers", "Streams of fine-tuning events that are open.")
 BATCHES = Gauge("tunery_batches", "Batches by status.", ["status"])
 BATCH_LINES_RUNNING = Gauge("tunery_batch_lines_running", "Lines of batches being answered.")
 BATCH_LINES = Counter(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_adapters.reports import Checkpoint, Finished
 from tunery_adapters.spec import EvaluationSpec, LoraSpec, TrainingSpec
 from tunery_server.errors import LeaseLost, QueueUnavailable
@@ -74,12 +76,13 @@ class Attempt:
         self._recorder = Recorder(job, jobs=bench.jobs, history=bench.history, clock=bench.clock)
         self._trainer: Trainer | None = None
         self._stopping = False
+        self._hurrying = False
         self._after = after
         """The attempt that makes room for this one."""
 
     async def run(self) -> None:
         """Train, publish, record. Never raises for what can go wrong with a job."""
-        async with recorded(self._recorder, self._bench.clock):
+        async with recorded(self._recorder):
             await self._while_ours(self._train_and_publish())
         await asyncio.to_thread(self._clean_up)
 
@@ -88,6 +91,11 @@ class Attempt:
         self._stopping = True
         if self._trainer is not None:
             self._trainer.stop()
+            fault.point(Point.JOB_STOPPING)
+
+    def hurry(self) -> None:
+        """As :meth:`stop`, but without a checkpoint of now: the job goes on from its last one."""
+        self._hurrying = True
 
     async def give_way(self) -> None:
         """As :meth:`stop`, and say why."""
@@ -133,6 +141,8 @@ class Attempt:
         while True:
             await asyncio.sleep(WATCH_S)
             job = await asyncio.to_thread(self._recorder.check)
+            if self._hurrying:
+                raise TrainerStopped
             if self._stopping or job.status is JobStatus.PAUSING:
                 self.stop()  # each time: the trainer's process may have begun since the last look
 
@@ -140,6 +150,7 @@ class Attempt:
         if self._after is not None:
             await asyncio.wait([self._after])
         spec, dataset = await asyncio.to_thread(self._prepare)
+        fault.point(Point.JOB_FILES_COPIED)
         finished = await self._train(spec, dataset.sha256)
         metrics = await asyncio.to_thread(self._metrics_at, finished.step)
         adapter = await asyncio.to_thread(
@@ -204,34 +215,30 @@ class Attempt:
             metrics=metrics,
             checkpoint=True,
         )
-        self._bench.history.add_checkpoint(
-            JobCheckpoint(
-                id=new_id("ftckpt_"),
-                job_id=self._job.id,
-                step=report.step,
-                model=adapter.model,
-                metrics=metrics,
-                created_at=self._bench.clock(),
-            )
+        checkpoint = JobCheckpoint(
+            id=new_id("ftckpt_"),
+            job_id=self._job.id,
+            step=report.step,
+            model=adapter.model,
+            metrics=metrics,
+            created_at=self._bench.clock(),
         )
+        self._recorder.checkpoint(checkpoint, adapter)
+        fault.point(Point.ADAPTER_REGISTERED)
 
     def _succeed(self, adapter: Adapter) -> None:
-        """Write the result file and the final state; the order makes a repeat harmless."""
-        results = self._bench.files.create(
+        """Store the result file; the final state makes it and the adapter visible."""
+        results = self._bench.files.store(
             self._job.tenant_id,
             filename="step_metrics.csv",
             purpose=RESULTS,
             chunks=[results_csv(self._bench.history.metrics(self._job.id))],
         )
-        self._recorder.note(f"New fine-tuned model created: {adapter.model}")
-        self._recorder.note("The job has successfully completed")
-        self._recorder.write(
-            status=JobStatus.SUCCEEDED,
-            finished_at=self._bench.clock(),
-            estimated_finish=None,
-            fine_tuned_model=adapter.model,
-            result_files=[results.id],
-        )
+        try:
+            self._recorder.succeed(adapter, results)
+        except BaseException:
+            self._bench.files.discard(results)
+            raise
 
     def _metrics_at(self, step: int) -> dict[str, float]:
         """The last value of each metric up to a step."""
@@ -270,15 +277,18 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """Give the lease back; put the job in line again or remove what is of no more use."""
-        job = self._bench.jobs.get_any(self._job.id)
+        job = self._bench.jobs.get_any(self._job.id) or self._job
+        ended = job.status in FINAL
+        fault.point(Point.JOB_FINAL_WRITTEN if ended else Point.JOB_RELEASED)
         try:
             self._bench.queue.finish(self._lease)
-            if job is not None and job.status is JobStatus.QUEUED:
+            fault.point(Point.JOB_ACKED)
+            if job.status is JobStatus.QUEUED:
                 self._bench.line.put(job)
         except QueueUnavailable:
             pass  # the lease runs out, and the reconciler does the rest
-        if job is None or job.status in FINAL:
-            leftovers.remove(self._folder)
+        if ended:
+            leftovers.remove(job, self._folder, self._bench.publisher)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -5,6 +5,8 @@ import contextlib
 from dataclasses import dataclass
 from functools import partial
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import QueueUnavailable
 from tunery_server.jobs.line import need, waited_s
 from tunery_server.queue.contract import Lease, Need, Yielding
@@ -58,10 +60,13 @@ class Worker:
             reconciling.cancel()
 
     def stop(self) -> None:
-        """Claim no more, and end the running attempts at a checkpoint."""
-        self._stopping = True
+        """Claim no more, and end the running attempts at a checkpoint; called again, at once."""
+        again, self._stopping = self._stopping, True
         for running in self._running + self._leaving:
-            running.attempt.stop()
+            if again:
+                running.attempt.hurry()
+            else:
+                running.attempt.stop()
 
     async def _work_once(self) -> None:
         try:
@@ -114,9 +119,9 @@ class Worker:
 
     def _take(self, lease: Lease) -> Job | None:
         """Write the claim into the record, which may know that the job must not be started."""
+        fault.point(Point.JOB_CLAIMED)
         known = self._bench.jobs.get_any(lease.job_id)
-        attempt = known.attempt + 1 if known is not None else 1
-        job = self._bench.jobs.start(lease.job_id, attempt=attempt, now=self._bench.clock())
+        job = known and self._bench.jobs.start(known, now=self._bench.clock())
         if job is None:
             with contextlib.suppress(QueueUnavailable):
                 self._bench.queue.finish(lease)
@@ -143,11 +148,16 @@ class Worker:
             how = asyncio.ALL_COMPLETED if timeout_s is None else asyncio.FIRST_COMPLETED
             await asyncio.wait(tasks, timeout=timeout_s, return_when=how)
 
+    def _sweep(self) -> None:
+        bench = self._bench
+        leftovers.sweep(bench.folder, bench.jobs, bench.publisher)
+        bench.publisher.sweep()
+
     async def _reconcile(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self._reconciler.look)
-                await asyncio.to_thread(leftovers.sweep, self._bench.folder, self._bench.jobs)
+                await asyncio.to_thread(self._sweep)
             except QueueUnavailable:
                 log.warning("the job queue does not answer")
             except Exception:

@@ -10,7 +10,7 @@ from threading import Thread
 
 import redis
 
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions
 from tunery_server.config import Settings
@@ -102,8 +102,8 @@ def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
         publisher=_publisher(settings, database, engine),
         folder=settings.home / "jobs",
         base_model_path=settings.base_model_path,
-        max_length=settings.max_training_length or settings.max_model_len,
-        threads=settings.trainer_threads or max(1, (os.cpu_count() or 2) // 2),
+        max_length=settings.training_length,
+        threads=settings.threads_of_a_trainer,
         niceness=settings.trainer_niceness,
         renew_s=settings.lease_s / _RENEWALS_PER_LEASE,
         clock=time.time,
@@ -115,7 +115,7 @@ def _publisher(settings: Settings, database: Database, engine: VllmEngine) -> Pu
         store=AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank),
         adapters=AdapterRecords(database),
         engine=engine,
-        base=BaseModel(settings.base_model_name, settings.base_model_path),
+        base=BaseFiles(settings.base_model_name, settings.base_model_path),
         organization=settings.organization,
         load_timeout_s=_LOAD_TIMEOUT_S,
         clock=time.time,

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tunery_server.errors import LeaseLost, StorageFull
-from tunery_server.records.rows import JobStatus
 from tunery_server.telemetry.logging import get_logger
 from tunery_server.worker.recorder import Recorder
 from tunery_server.worker.trainer import TrainerFailed, TrainerStopped
@@ -15,7 +14,7 @@ log = get_logger(__name__)
 
 
 @asynccontextmanager
-async def recorded(recorder: Recorder, clock: Callable[[], float]) -> AsyncIterator[None]:
+async def recorded(recorder: Recorder) -> AsyncIterator[None]:
     """Turn what the attempt raises into the job's state; success is written by the attempt.
 
     LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now. A trainer
@@ -29,13 +28,13 @@ async def recorded(recorder: Recorder, clock: Callable[[], float]) -> AsyncItera
     except TrainerStopped:
         await _written(recorder.release)
     except TrainerFailed as error:
-        await _written(_fail, recorder, clock, error)
+        await _written(_fail, recorder, error)
     except (OSError, StorageFull) as error:
-        await _written(_fail, recorder, clock, _storage(error))
+        await _written(_fail, recorder, _storage(error))
     except Exception:
         log.exception("job failed for a fault of the server", job_id=job_id)
         fault = TrainerFailed("server_error", "The server made a mistake; its log has the details.")
-        await _written(_fail, recorder, clock, fault)
+        await _written(_fail, recorder, fault)
 
 
 async def _written(write: Callable[..., None], *arguments: object) -> None:
@@ -45,14 +44,8 @@ async def _written(write: Callable[..., None], *arguments: object) -> None:
         log.info("outcome refused: the job is no longer ours")
 
 
-def _fail(recorder: Recorder, clock: Callable[[], float], error: TrainerFailed) -> None:
-    recorder.note(f"The job failed: {error.message}", level="error")
-    recorder.write(
-        status=JobStatus.FAILED,
-        finished_at=clock(),
-        estimated_finish=None,
-        error={"code": error.code, "message": error.message, "param": error.param},
-    )
+def _fail(recorder: Recorder, error: TrainerFailed) -> None:
+    recorder.fail(code=error.code, message=error.message, param=error.param)
 
 
 def _storage(error: Exception) -> TrainerFailed:

@@ -1,16 +1,17 @@
-"""From a trainer's folder to an adapter that answers: check, publish, register, load."""
+"""From a trainer's folder to an adapter that can be registered: check, publish, load."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.errors import (
     AdapterError,
     AdapterExistsError,
+    AdapterNotFoundError,
     BaseModelAbsentError,
     InvalidAdapterError,
 )
@@ -25,6 +26,7 @@ from tunery_server.records.rows import Adapter, Job
 from tunery_server.worker.trainer import TrainerFailed
 
 _IDENTITY_CHARS = 16
+_VERSION = 1
 _RETRY_S = 0.5
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "bitsandbytes")
 """What has a say in the weights that come out of a training."""
@@ -39,7 +41,7 @@ class Publisher:
         store: AdapterStore,
         adapters: AdapterRecords,
         engine: Engine,
-        base: BaseModel,
+        base: BaseFiles,
         organization: str,
         load_timeout_s: float,
         clock: Callable[[], float],
@@ -91,15 +93,14 @@ class Publisher:
         trained_tokens: int | None = None,
         training_s: float | None = None,
     ) -> Adapter:
-        """Publish and register one folder; blocking.
+        """Publish one folder; blocking. Nobody sees it until the record names it.
 
         Raises TrainerFailed when the adapter cannot be served.
         """
-        identity = job.id.rpartition("-")[2]
-        model = self.final_model(job)
+        adapter_id, model = _adapter_id(job), self.final_model(job)
         provenance = Provenance(
-            adapter_id=f"ad-{identity}-step-{step}" if checkpoint else f"ad-{identity}",
-            version=1,
+            adapter_id=f"{adapter_id}-step-{step}" if checkpoint else adapter_id,
+            version=_VERSION,
             model=checkpoint_name(model, step) if checkpoint else model,
             base_model=job.model,
             base_sha256=self.base_sha256(),
@@ -122,10 +123,16 @@ class Publisher:
             training_s=training_s,
             libraries=dict(_versions()),
         )
-        published = self._publish(folder, provenance)
-        adapter = registered(published.manifest)
-        self._adapters.add(adapter)
-        return adapter
+        return registered(self._publish(folder, provenance).manifest)
+
+    def withdraw(self, job: Job) -> None:
+        """Remove the final version of a job that did not succeed, if there is one; blocking."""
+        with contextlib.suppress(AdapterNotFoundError):
+            self._store.delete(_adapter_id(job), _VERSION)
+
+    def sweep(self) -> None:
+        """Remove what publishers that were killed have left; blocking."""
+        self._store.sweep()
 
     def base_sha256(self) -> str | None:
         """Of the base model, once its files are there. Takes long the first time; blocking."""
@@ -167,8 +174,12 @@ class Publisher:
             return Published(path, self._store.verify(provenance.adapter_id, provenance.version))
 
 
+def _adapter_id(job: Job) -> str:
+    return f"ad-{job.id.rpartition('-')[2]}"
+
+
 def _versions() -> Iterator[tuple[str, str]]:
     yield "tunery", __version__
     for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
+        with contextlib.suppress(metadata.PackageNotFoundError):
             yield name, metadata.version(name)

@@ -9,6 +9,8 @@ is, too, after Redis was away for a time, when leases ran out that could not be 
 
 from collections.abc import Callable
 
+from tunery_adapters import fault
+from tunery_adapters.fault import Point
 from tunery_server.errors import QueueUnavailable
 from tunery_server.ids import new_id
 from tunery_server.jobs.line import Line, again, back_off_s
@@ -20,6 +22,9 @@ from tunery_server.records.rows import HELD, Job, JobStatus
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
+
+_LOST = "The worker was lost; the job goes on from its last checkpoint"
+_LOST_PAUSING = "The worker was lost; the job is paused at its last checkpoint"
 
 
 class Reconciler:
@@ -72,6 +77,7 @@ class Reconciler:
         self._missing = set(missing)
 
     def _recover(self, job: Job) -> None:
+        fault.point(Point.RECONCILER_SWEPT)
         losses, now = job.losses + 1, self._clock()
         if losses >= self._max_attempts and job.status is JobStatus.RUNNING:
             self._give_up(job, losses)
@@ -80,6 +86,10 @@ class Reconciler:
             job.id,
             RELEASE,
             in_attempt=job.attempt,
+            notes={
+                JobStatus.PAUSED: _noted(_LOST_PAUSING, now),
+                JobStatus.QUEUED: _noted(_LOST, now),
+            },
             losses=losses,
             waiting_since=again(job, now),
             not_before=now + back_off_s(losses),
@@ -87,12 +97,10 @@ class Reconciler:
         )
         if released is None:
             return
+        fault.point(Point.RECONCILER_REQUEUED)
         log.warning("worker lost", job_id=job.id, attempt=job.attempt)
-        if released.status is JobStatus.PAUSED:
-            self._note(job, "The worker was lost; the job is paused at its last checkpoint")
-            return
-        self._note(job, "The worker was lost; the job goes on from its last checkpoint")
-        self._line.put(released)
+        if released.status is JobStatus.QUEUED:
+            self._line.put(released)
 
     def _give_up(self, job: Job, losses: int) -> None:
         message = f"The worker was lost {losses} times while it ran this job."
@@ -102,7 +110,7 @@ class Reconciler:
             job.id,
             allowed={JobStatus.RUNNING},
             in_attempt=job.attempt,
-            note=Note(id=new_id("ftevent-"), created_at=now, message=message, level="error"),
+            note=_noted(message, now, level="error"),
             status=JobStatus.FAILED,
             finished_at=now,
             losses=losses,
@@ -110,11 +118,6 @@ class Reconciler:
             error=error,
         )
 
-    def _note(self, job: Job, message: str) -> None:
-        self._history.add_event(
-            job.id,
-            event_id=new_id("ftevent-"),
-            created_at=self._clock(),
-            message=message,
-            level="warn",
-        )
+
+def _noted(message: str, now: float, level: str = "warn") -> Note:
+    return Note(id=new_id("ftevent-"), created_at=now, message=message, level=level)

@@ -21,11 +21,13 @@ from tunery_adapters.reports import (
 from tunery_server.errors import LeaseLost
 from tunery_server.ids import new_id
 from tunery_server.jobs.line import again
+from tunery_server.jobs.speed import MEAN_RATE
 from tunery_server.jobs.transitions import RELEASE
-from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_history import JobHistory, Note
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import HELD, Job, JobStatus
+from tunery_server.records.rows import HELD, Adapter, File, Job, JobCheckpoint, JobStatus
 
+_LOST = "The job is no longer this worker's."
 _PAUSED = "The job is paused; it goes on from its checkpoint when it is resumed"
 _STOPPING = "The trainer was stopped; the job goes on from its checkpoint"
 
@@ -45,37 +47,70 @@ class Recorder:
         self._jobs = jobs
         self._history = history
         self._clock = clock
+        self._tokens = 0
 
     def check(self) -> Job:
         """The job as it is now. Raises LeaseLost unless this attempt still owns it."""
         job = self._jobs.get_any(self.job.id)
         if job is None or job.status not in HELD or job.attempt != self.job.attempt:
-            raise LeaseLost("The job is no longer this worker's.")
+            raise LeaseLost(_LOST)
         return job
 
     def write(self, **values: Any) -> Job:
         """Change the job. Raises LeaseLost."""
-        job = self._jobs.change(self.job.id, allowed=HELD, in_attempt=self.job.attempt, **values)
-        if job is None:
-            raise LeaseLost("The job is no longer this worker's.")
-        return job
+        return _ours(
+            self._jobs.change(self.job.id, allowed=HELD, in_attempt=self.job.attempt, **values)
+        )
 
     def release(self) -> None:
         """Give the job up unfinished: paused if that was asked for, else back in line.
 
         Raises LeaseLost.
         """
-        job = self.check()
-        self.note(_PAUSED if job.status is JobStatus.PAUSING else _STOPPING)
-        moved = self._jobs.move(
-            job.id,
-            RELEASE,
-            in_attempt=self.job.attempt,
-            waiting_since=again(job, self._clock()),
-            estimated_finish=None,
+        _ours(
+            self._jobs.move(
+                self.job.id,
+                RELEASE,
+                in_attempt=self.job.attempt,
+                notes={
+                    JobStatus.PAUSED: self._noted(_PAUSED),
+                    JobStatus.QUEUED: self._noted(_STOPPING),
+                },
+                waiting_since=again(self.check(), self._clock()),
+                estimated_finish=None,
+            )
         )
-        if moved is None:
-            raise LeaseLost("The job is no longer this worker's.")
+
+    def succeed(self, adapter: Adapter, results: File) -> None:
+        """End the job with what it made. Raises LeaseLost."""
+        note = self._noted("The job has successfully completed")
+        self.note(f"New fine-tuned model created: {adapter.model}")
+        _ours(
+            self._jobs.succeed(
+                self.job.id,
+                in_attempt=self.job.attempt,
+                adapter=adapter,
+                results=results,
+                note=note,
+            )
+        )
+
+    def fail(self, *, code: str, message: str, param: str | None) -> None:
+        """End the job with an error. Raises LeaseLost."""
+        note = self._noted(f"The job failed: {message}", level="error")
+        self.write(
+            note=note,
+            status=JobStatus.FAILED,
+            finished_at=note.created_at,
+            estimated_finish=None,
+            error={"code": code, "message": message, "param": param},
+        )
+
+    def checkpoint(self, checkpoint: JobCheckpoint, adapter: Adapter) -> None:
+        """Register a checkpoint's adapter. Raises LeaseLost."""
+        attempt = self.job.attempt
+        if not self._history.add_checkpoint(checkpoint, adapter, attempt=attempt):
+            raise LeaseLost(_LOST)
 
     def note(
         self, message: str, *, level: str = "info", data: dict[str, Any] | None = None
@@ -148,6 +183,7 @@ class Recorder:
 
     def _step(self, report: Step) -> None:
         data = _data(report)
+        self._tokens += report.tokens
         self._add(
             f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}",
             type="metrics",
@@ -164,10 +200,14 @@ class Recorder:
 
     def _finished(self, report: Finished) -> None:
         self.timing(last_step_at=report.last_step_at)
-        progress = (self.check().progress or {}) | {
-            "kept_step": report.step,
-            "stop_reason": report.stop_reason,
-        }
+        progress = (
+            (self.check().progress or {})
+            | self._mean_rate()
+            | {
+                "kept_step": report.step,
+                "stop_reason": report.stop_reason,
+            }
+        )
         self.write(trained_tokens=report.trained_tokens, progress=progress)
         if report.stop_reason == "early_stopping":
             text = f"Stopped early at step {report.last_step}: the validation loss got no better"
@@ -177,6 +217,12 @@ class Recorder:
                 f"Kept the adapter of step {report.step}, the one with the lowest validation loss"
             )
             self.note(text, data={"step": report.step, "valid_loss": report.valid_loss})
+
+    def _mean_rate(self) -> dict[str, float]:
+        """Tokens a second of this attempt, with all that was done between its steps."""
+        timings = self.check().timings or {}
+        seconds = timings["last_step_at"] - timings.get("training_started_at", self._clock())
+        return {MEAN_RATE: self._tokens / seconds} if self._tokens and seconds > 0 else {}
 
     def _add(self, message: str, **values: Any) -> None:
         written = self._history.add_event(
@@ -188,7 +234,17 @@ class Recorder:
             **values,
         )
         if not written:
-            raise LeaseLost("The job is no longer this worker's.")
+            raise LeaseLost(_LOST)
+
+    def _noted(self, message: str, *, level: str = "info") -> Note:
+        return Note(id=new_id("ftevent-"), created_at=self._clock(), message=message, level=level)
+
+
+def _ours(job: Job | None) -> Job:
+    """The job as a write left it, unless the write was refused."""
+    if job is None:
+        raise LeaseLost(_LOST)
+    return job
 
 
 def _data(report: AnyReport) -> dict[str, Any]:

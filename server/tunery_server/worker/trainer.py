@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,15 +9,11 @@ from pathlib import Path
 from tunery_adapters.reports import EXIT_ABANDONED, EXIT_STOPPED, REPORT, AnyReport, Failed, Stopped
 from tunery_adapters.spec import TrainingSpec
 from tunery_server.processes import child
+from tunery_server.processes.environment import for_training
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_PASSED_ON = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
-    # Where the engine has put a base model that came from a hub.
-    *("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"),
-)
 _GRACE_S = 60.0
 _KILLED = -9
 
@@ -64,7 +59,7 @@ class Trainer:
         with (self._folder / "trainer.log").open("ab") as errors:
             process = await child.start(
                 self._command(spec_file),
-                self._environment(),
+                for_training(self._spec.threads),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -77,7 +72,7 @@ class Trainer:
                 if isinstance(report, Stopped):
                     raise TrainerStopped
                 yield report
-            _check(await process.wait(), stopping=self._stopping)
+            self._check(await process.wait())
         finally:
             child.kill_group(process)
             with contextlib.suppress(ProcessLookupError):
@@ -96,26 +91,24 @@ class Trainer:
         if inward is not None and not inward.is_closing():
             inward.write(b"\n")
 
+    def _check(self, status: int) -> None:
+        """One that is asked to stop while it is starting, or takes too long, dies of a signal."""
+        if status in {EXIT_STOPPED, EXIT_ABANDONED} or (self._stopping and status < 0):
+            raise TrainerStopped
+        if status in {_KILLED, 128 - _KILLED}:
+            raise TrainerFailed(
+                "out_of_memory",
+                "The trainer was killed, most likely because memory ran out, with a batch of "
+                f"{self._spec.batch_size} and examples of up to {self._spec.max_length} tokens. "
+                "Try a smaller batch_size, shorter examples or a lower rank.",
+            )
+        if status != 0:
+            raise TrainerFailed("trainer_error", f"The trainer ended with status {status}.")
+
     def _command(self, spec_file: Path) -> list[str]:
         trainer = [sys.executable, "-m", "tunery_adapters.training", str(spec_file)]
         watched = ["--silence", str(self._silence_s)]
         return ["nice", "-n", str(self._niceness), *trainer, *watched]
-
-    def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        threads = str(self._spec.threads)
-        return {
-            **kept,
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            # A waiting OpenMP thread spins for microseconds, then sleeps: the core is the engine's.
-            # Sleeping at once costs small batches more than a third of their speed on two threads.
-            "GOMP_SPINCOUNT": "20000",
-            "TOKENIZERS_PARALLELISM": "false",
-            "HF_HUB_OFFLINE": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
 
 
 async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyReport, None]:
@@ -125,17 +118,3 @@ async def _parsed(process: asyncio.subprocess.Process) -> AsyncGenerator[AnyRepo
             yield REPORT.validate_json(line)
     except ValueError as error:  # a line that is no report, or has no end
         raise TrainerFailed("trainer_error", "The trainer said something odd.") from error
-
-
-def _check(status: int, *, stopping: bool) -> None:
-    """One that is asked to stop while it is starting, or that takes too long, dies of a signal."""
-    if status in {EXIT_STOPPED, EXIT_ABANDONED} or (stopping and status < 0):
-        raise TrainerStopped
-    if status in {_KILLED, 128 - _KILLED}:
-        raise TrainerFailed(
-            "out_of_memory",
-            "The trainer was killed, most likely because memory ran out. "
-            "Try a smaller batch_size, shorter examples or a lower rank.",
-        )
-    if status != 0:
-        raise TrainerFailed("trainer_error", f"The trainer ended with status {status}.")

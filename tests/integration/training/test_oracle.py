@@ -18,6 +18,7 @@ from tunery_adapters.training.data import load
 from tunery_adapters.training.examples import Example
 from tunery_adapters.training.loop import Clock
 from tunery_adapters.training.model import Precision
+from tunery_adapters.training.optimizer import learning_rate
 
 pytestmark = pytest.mark.training
 
@@ -77,6 +78,13 @@ def test_losses_are_those_of_plain_transformers(
     assert losses[-1] < losses[0] - 0.1, "nothing was learnt, so nothing was compared"
     (*_, evaluation) = (report for report in said if isinstance(report, Evaluation))
     assert evaluation.valid_loss == pytest.approx(valid_loss, abs=1e-4)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 19, 20, 21, 1000])
+def test_a_job_of_any_length_has_a_rate_for_every_step(total: int) -> None:
+    rates = [learning_rate(step, total, peak=1.0) for step in range(total)]
+    assert all(0 < rate <= 1 for rate in rates)
+    assert max(rates) >= 0.5
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing(tmp_path: Path, tiny_model: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from tests.integration.training.conftest import TINY
 from tests.integration.training.rows import (
     at_step,
     make_spec,
@@ -18,6 +17,7 @@ from tests.integration.training.rows import (
     weights_of,
     write_rows,
 )
+from tests.tiny import TINY
 from tunery_adapters.reports import AnyReport, Checkpoint, Evaluation, Finished, SkippedCheckpoint
 from tunery_adapters.spec import EarlyStopping, EvaluationSpec, LoraSpec, TrainingSpec
 from tunery_adapters.training.checkpoint import State

@@ -1,103 +1,66 @@
-"""What is said of a base model is what its files say."""
+"""A base model's sizes, read without loading it."""
 
-import hashlib
 import json
-import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.archives import safetensors, write_base_model
-from tunery_adapters.base_model import BaseModel, Size
-from tunery_adapters.errors import BaseModelAbsentError
-
-MODULE = "model.layers.0.self_attn.q_proj"
+from tests.base_models import SIZES, write_sizes
+from tunery_adapters.base_model import BaseModel, Linear, model_folder, read_shape
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_base_model(tmp_path / "base", inputs=8, outputs=6)
+def test_sizes_are_read_from_configuration_and_headers(tmp_path: Path) -> None:
+    shape = read_shape(write_sizes(tmp_path))
+    assert shape is not None
+    assert (shape.layers, shape.hidden, shape.vocabulary) == (2, 64, 1000)
+    assert (shape.queries, shape.keys, shape.intermediate) == (64, 32, 128)
+    layer = 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128
+    assert shape.parameters == 1000 * 64 + 2 * (layer + 64)
+    assert shape.file_bytes == 2 * shape.parameters
+    assert Linear("k_proj", inputs=64, outputs=32) in shape.linears
+    assert sum(linear.inputs * linear.outputs for linear in shape.linears) == 2 * layer
 
 
-def test_layers_are_those_of_the_weights(folder: Path) -> None:
-    base = BaseModel("base", str(folder))
-    assert base.layers() == {MODULE: Size(inputs=8, outputs=6)}
-    assert base.most_bytes(rank=4) == (8 + 6) * 4 * 4
+def test_embedding_and_norms_are_no_target(tmp_path: Path) -> None:
+    shape = read_shape(write_sizes(tmp_path))
+    assert shape is not None
+    assert shape.linear_names == (
+        *("down_proj", "gate_proj", "k_proj", "o_proj"),
+        *("q_proj", "up_proj", "v_proj"),
+    )
 
 
-def test_sharded_weights_are_one_model(folder: Path) -> None:
-    entry = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
-    shard = safetensors({"model.layers.1.mlp.up_proj.weight": entry}, bytes(12))
-    (folder / "model-00002-of-00002.safetensors").write_bytes(shard)
-    layers = BaseModel("base", str(folder)).layers()
-    assert layers["model.layers.1.mlp.up_proj"] == Size(inputs=3, outputs=2)
-    assert MODULE in layers
+def test_the_text_part_of_a_model_of_several_parts_counts(tmp_path: Path) -> None:
+    write_sizes(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SIZES}))
+    shape = read_shape(tmp_path)
+    assert shape is not None
+    assert shape.hidden == 64
 
 
-def test_sizes_of_a_quantised_base_are_its_configurations(folder: Path) -> None:
-    config = {
-        "hidden_size": 64,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "intermediate_size": 96,
-        "num_hidden_layers": 2,
-        "quantization_config": {"quant_method": "awq"},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    layers = BaseModel("base", str(folder)).layers()
-    assert len(layers) == 14
-    assert layers["model.layers.1.self_attn.k_proj"] == Size(inputs=64, outputs=32)
-    assert layers["model.layers.0.mlp.down_proj"] == Size(inputs=96, outputs=64)
+def test_what_cannot_be_read_is_not_known(tmp_path: Path) -> None:
+    assert read_shape(tmp_path) is None
+    write_sizes(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    assert read_shape(tmp_path) is None
+    write_sizes(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 8)
+    assert read_shape(tmp_path) is None
 
 
-def test_of_the_bundled_model_both_say_the_same(base_model: Path, tmp_path: Path) -> None:
-    """The real one's weights, and the same configuration as if they were quantised."""
-    config = json.loads((base_model / "config.json").read_text())
-    quantised = write_base_model(tmp_path / "quantised", **config, quantization_config={"a": 1})
-    assert BaseModel("b", str(base_model)).layers() == BaseModel("b", str(quantised)).layers()
+def test_a_hub_id_is_found_where_the_hub_client_keeps_it(tmp_path: Path) -> None:
+    environment = {"HF_HOME": str(tmp_path)}
+    assert model_folder("owner/name", environment) is None
+    kept = tmp_path / "hub" / "models--owner--name"
+    folder = write_sizes(kept / "snapshots" / "abc")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("abc")
+    assert model_folder("owner/name", environment) == folder
+    assert model_folder("owner/name", {"HF_HUB_CACHE": str(tmp_path / "hub")}) == folder
 
 
-def test_its_hash_is_what_a_shell_says(folder: Path) -> None:
-    command = ["/bin/sh", "-c", "sha256sum config.json *.safetensors"]
-    listed = subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    base = BaseModel("base", str(folder))
-    assert base.sha256() == hashlib.sha256(listed.stdout).hexdigest()
-    before = base.sha256()
-    (folder / "config.json").write_text("{ }")
-    assert base.sha256() != before
-
-
-def test_a_hub_id_is_looked_up_where_the_hub_keeps_it(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = BaseModel("owner/name", "owner/name")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with pytest.raises(BaseModelAbsentError):
-        base.layers()
-    cache = tmp_path / "hf" / "hub" / "models--owner--name"
-    (cache / "refs").mkdir(parents=True)
-    (cache / "snapshots").mkdir()
-    (cache / "refs" / "main").write_text("abc")
-    folder.rename(cache / "snapshots" / "abc")
-    assert MODULE in base.layers()
-
-
-@pytest.mark.parametrize(
-    ("named", "is_it"),
-    [
-        ("smollm2-135m-instruct", True),
-        ("HuggingFaceTB/SmolLM2-135M-Instruct", True),
-        ("somebody/smollm2-135m-instruct", True),
-        ("smollm2-360m-instruct", False),
-        ("/models/smollm2-135m-instruct", False),
-        ("../smollm2-135m-instruct", False),
-        ("~/smollm2-135m-instruct", False),
-        ("https://hub/smollm2-135m-instruct", False),
-        ("a/b/smollm2-135m-instruct", False),
-        ("smollm2-135m-instruct\n", False),
-        ("", False),
-    ],
-)
-def test_names_that_can_mean_it(named: str, is_it: bool) -> None:
-    base = BaseModel("smollm2-135m-instruct", "/srv/models/smollm2-135m-instruct")
-    assert base.is_called(named) is is_it
+def test_files_may_come_later(tmp_path: Path) -> None:
+    model = BaseModel(str(tmp_path / "model"))
+    assert not model.is_here
+    assert model.shape() is None
+    write_sizes(tmp_path / "model")
+    assert model.is_here
+    assert model.shape() is not None

@@ -2,10 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tunery_adapters.errors import (
     AdapterNotFoundError,
     InvalidAdapterError,
 )
+from tunery_adapters.fault import VARIABLE
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 
@@ -163,13 +164,11 @@ def test_deleting_removes_one_version(
 
 
 PUBLISH_AND_DIE = """
-import os, sys
+import sys
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from tunery_adapters import store
 from tunery_adapters.manifest import Provenance
-store._sync = lambda path: os.kill(os.getpid(), 9)
 store.AdapterStore(Path(sys.argv[1])).publish(Path(sys.argv[2]), Provenance(
     adapter_id="adapter-1", version=1, model="m", base_model="b", tenant_id="t",
     created_at=datetime.now(UTC)))
@@ -181,18 +180,45 @@ def test_a_publisher_that_is_killed_leaves_only_what_a_sweep_removes(
 ) -> None:
     source = make_folder()
     command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(source)]
-    assert subprocess.run(command, check=False).returncode == -9
+    environment = os.environ | {VARIABLE: "adapter.tmp_written:kill"}
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
     with pytest.raises(AdapterNotFoundError):
         store.path("adapter-1", 1)
-    assert store.sweep(inf) == 1
+    assert store.sweep() == 1
     assert list(root.iterdir()) == []
     assert store.publish(source, provenance()).path.is_dir()
 
 
+def test_sweeping_leaves_a_publisher_alone(
+    store: AdapterStore, make_folder: MakeFolder, root: Path
+) -> None:
+    command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(make_folder())]
+    environment = os.environ | {VARIABLE: "adapter.tmp_written:stop"}
+    with subprocess.Popen(command, env=environment) as publisher:
+        _, status = os.waitpid(publisher.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert store.sweep() == 0
+        publisher.send_signal(signal.SIGCONT)
+        assert publisher.wait(30) == 0
+    assert store.sweep() == 0
+    store.verify("adapter-1", 1)
+
+
+def test_a_version_whose_publisher_was_killed_too_early_is_read_only_in_the_end(
+    store: AdapterStore, make_folder: MakeFolder, root: Path
+) -> None:
+    source = make_folder()
+    command = [sys.executable, "-c", PUBLISH_AND_DIE, str(root), str(source)]
+    environment = os.environ | {VARIABLE: "adapter.renamed:kill"}
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    assert subprocess.run(command, check=False).returncode == 0
+    assert store.path("adapter-1", 1).stat().st_mode & 0o777 == 0o555
+
+
 def test_sweeping_spares_what_is_published(store: AdapterStore, make_folder: MakeFolder) -> None:
-    assert store.sweep(inf) == 0
+    assert store.sweep() == 0
     store.publish(make_folder(), provenance())
-    assert store.sweep(inf) == 0
+    assert store.sweep() == 0
     store.verify("adapter-1", 1)
 
 

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,6 +33,8 @@ class Reply:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    open_end: bool = False
+    """Nothing more comes, and the connection stays."""
 
 
 def answer(document: object, status: int = 200, **headers: str) -> Reply:
@@ -93,6 +95,15 @@ def step(number: int) -> dict[str, Any]:
     return event(number, f"Step {number}/2", data)
 
 
+DONE = "data: [DONE]\n\n"
+
+
+def event_stream(*events: dict[str, Any], end: str = DONE) -> Reply:
+    """A stream of a job's events, with a sign of life before each."""
+    sent = "".join(f":\nid: {item['id']}\ndata: {json.dumps(item)}\n\n" for item in events)
+    return Reply(200, f":\n{sent}{end}".encode(), {"content-type": "text/event-stream"})
+
+
 def adapter(model: str = TUNED) -> dict[str, Any]:
     return {
         "id": "adapter-1",
@@ -114,7 +125,7 @@ def adapter(model: str = TUNED) -> dict[str, Any]:
     }
 
 
-def chat_stream(*pieces: str, end: str = "data: [DONE]\n\n") -> Reply:
+def chat_stream(*pieces: str, end: str = DONE) -> Reply:
     def chunk(piece: str) -> str:
         choice = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
         document = {
@@ -153,8 +164,9 @@ def file_object(name: str) -> dict[str, Any]:
 class ScriptedServer:
     """What is to be answered, and what was asked.
 
-    Each look at the job takes the next of ``looks`` (a job, or a Reply to fail with) and the last
-    again and again. Of ``events``, as many are there as the look's ``_events`` says, else all.
+    Each stream of the job's events takes the next of ``looks`` (a job, or a Reply to fail with) and
+    the last again and again. Of ``events``, as many are there as the look's ``_events`` says, else
+    all; then the stream is cut, unless the job has ended or the look says ``_open``.
     """
 
     def __init__(self) -> None:
@@ -162,10 +174,12 @@ class ScriptedServer:
         self.looks: list[dict[str, Any] | Reply] = [job("succeeded")]
         self.events: list[dict[str, Any]] = []
         self.shown = 0
+        self.current: dict[str, Any] | None = None
         self.models: list[dict[str, Any]] = [_model(TUNED, BASE), _model(BASE, None)]
         self.replies: dict[tuple[str, str], Reply | list[Reply]] = {}
         """Of a list, one after another, and the last again and again."""
         self.url = ""
+        self.ended = threading.Event()
 
     def asked(self, method: str, path: str) -> list[Call]:
         return [call for call in self.calls if (call.method, call.path) == (method, path)]
@@ -185,16 +199,26 @@ class ScriptedServer:
                 reply = answer(job("queued"))
             case "GET", "/fine_tuning/jobs/ftjob-1":
                 reply = self._look()
+            case "GET", "/fine_tuning/jobs/ftjob-1/events" if "stream" in call.query:
+                reply = self._stream(call.headers.get("last-event-id"))
             case "GET", "/fine_tuning/jobs/ftjob-1/events":
                 reply = self._page_of_events(call.query)
         return reply
 
     def _look(self) -> Reply:
+        look = self.current or self.looks[0]
+        return look if isinstance(look, Reply) else answer(_without_notes(look))
+
+    def _stream(self, last_id: str | None) -> Reply:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(look, Reply):
             return look
-        self.shown = look.pop("_events", len(self.events))
-        return answer(look)
+        self.current, self.shown = look, look.get("_events", len(self.events))
+        ids = [item["id"] for item in self.events]
+        start = ids.index(last_id) + 1 if last_id else 0
+        ended = look["status"] in {"succeeded", "failed", "cancelled"}
+        stream = event_stream(*self.events[start : self.shown], end=DONE if ended else "")
+        return replace(stream, open_end="_open" in look)
 
     def _page_of_events(self, query: dict[str, str]) -> Reply:
         newest_first = self.events[: self.shown][::-1]
@@ -203,6 +227,10 @@ class ScriptedServer:
         end = start + min(2, int(query["limit"]))  # short pages, so that every test pages
         page = newest_first[start:end]
         return answer({"object": "list", "data": page, "has_more": end < len(ids)})
+
+
+def _without_notes(look: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in look.items() if not name.startswith("_")}
 
 
 def _next(scripted: Reply | list[Reply]) -> Reply:
@@ -226,6 +254,7 @@ def running(server: ScriptedServer, port: int = 0) -> Iterator[ScriptedServer]:
     try:
         yield server
     finally:
+        server.ended.set()
         listener.shutdown()
         thread.join()
         listener.server_close()
@@ -244,9 +273,12 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(reply.body)))
+            if not reply.open_end:
+                self.send_header("content-length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
+            if reply.open_end:
+                server.ended.wait()
 
         def log_message(self, *_: Any) -> None:
             """Stay silent."""

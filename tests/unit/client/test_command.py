@@ -202,7 +202,7 @@ def test_events_and_checkpoints_of_a_job(reachable: ScriptedServer) -> None:
 
 
 def test_watching_prints_lines_off_a_terminal(reachable: ScriptedServer) -> None:
-    reachable.events = [event(1, "Validated 200 rows"), step(1), step(2), event(5, "Published")]
+    reachable.events = [event(9, "Validated 200 rows"), step(1), step(2), event(5, "Published")]
     reachable.looks = [
         job("queued", queue_position=2, _events=0),
         job("running", _events=2),
@@ -221,6 +221,17 @@ def test_watching_prints_lines_off_a_terminal(reachable: ScriptedServer) -> None
         "Published",
     ]
     assert result.stdout.splitlines()[-2] == f"ftjob-1 succeeded: {TUNED}"
+
+
+def test_an_evaluation_says_how_many_pairs_are_ranked_right(reachable: ScriptedServer) -> None:
+    pairs = {"step": 2, "valid_loss": 0.5, "valid_accuracy": 0.75, "valid_reward_margin": 0.6}
+    text = {"step": 2, "valid_loss": 0.5, "valid_mean_token_accuracy": 0.9}
+    reachable.events = [event(1, "Step 2", pairs), event(2, "Step 2", text)]
+    lines = tunery("jobs", "watch", "ftjob-1").stdout.splitlines()
+    assert [line.partition("  ")[2] for line in lines if "validation" in line] == [
+        "step 2  validation loss 0.500  75% right",
+        "step 2  validation loss 0.500",
+    ]
 
 
 def test_watching_as_json_is_a_line_an_event_then_the_job(reachable: ScriptedServer) -> None:

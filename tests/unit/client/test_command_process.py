@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,12 +176,13 @@ def terminal() -> Iterator[Open]:
 
 
 def test_a_terminal_shows_a_bar(terminal: Open, reachable: ScriptedServer) -> None:
-    reachable.events = [event(1, "Validated [bold]200[/bold] rows"), step(1), step(2)]
+    reachable.events = [event(9, "Validated [bold]200[/bold] rows"), step(1), step(2)]
     reachable.looks = [job("running", _events=2), job("succeeded")]
     screen = terminal("jobs", "watch", "ftjob-1")
     assert screen.end() == 0
     assert "Validated [bold]200[/bold] rows" in screen.screen
     assert "step 2/2  loss 0.750  310 tokens/s  1:05 left" in screen.screen
+    assert "⠤ training 0.750" in screen.screen
     assert f"succeeded: {TUNED}" in screen.screen
     assert "\x1b[" in screen.screen
 
@@ -194,11 +196,12 @@ def test_a_terminal_shows_tables_without_colour_if_asked(
     assert "\x1b[3" not in screen.screen
 
 
+@pytest.mark.parametrize("waits", [{"_open": True}, {}], ids=["for an event", "for the server"])
 def test_ctrl_c_detaches_and_says_how_to_come_back(
-    terminal: Open, reachable: ScriptedServer
+    terminal: Open, reachable: ScriptedServer, waits: dict[str, Any]
 ) -> None:
     reachable.events = [step(1)]
-    reachable.looks = [job("running")]
+    reachable.looks = [job("running", **waits)]
     screen = terminal("jobs", "watch", "ftjob-1")
     screen.read_until("step 1/2")
     screen.process.send_signal(signal.SIGINT)

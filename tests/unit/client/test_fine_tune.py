@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from tunery import (
@@ -13,14 +14,27 @@ from tunery import (
     FineTuneCancelled,
     FineTuneFailed,
     FineTuneTimeout,
+    Patience,
     Tunery,
     TuneryError,
 )
+from tunery._job_events import EventReader
 
 from .conftest import StoppedClock
-from .scripted_server import BASE, TUNED, ScriptedServer, event, job, refusal, step
+from .scripted_server import (
+    BASE,
+    TUNED,
+    ScriptedServer,
+    answer,
+    event,
+    event_stream,
+    job,
+    refusal,
+    step,
+)
 
 JOBS = "/v1/fine_tuning/jobs"
+EVENTS = f"{JOBS}/ftjob-1/events"
 
 FineTune = Callable[..., str]
 
@@ -59,7 +73,7 @@ def test_it_uploads_submits_waits_and_names_the_model(
         "training_file": "file-1",
         "method": {"type": "supervised", "supervised": {"hyperparameters": auto}},
     }
-    assert len(server.asked("GET", f"{JOBS}/ftjob-1")) == 3
+    assert len(server.asked("GET", EVENTS)) == 3
 
 
 def test_ids_are_used_as_they_are_and_the_recipe_is_sent(
@@ -143,9 +157,9 @@ def test_a_wait_that_is_too_long_raises_and_leaves_the_job(
 ) -> None:
     server.looks = [job("running")]
     with pytest.raises(FineTuneTimeout, match="still running after 10 s") as raised:
-        fine_tune("file-a", timeout_s=10, poll_interval_s=2)
+        fine_tune("file-a", timeout_s=10)
     assert isinstance(raised.value, TimeoutError)
-    assert len(server.asked("GET", f"{JOBS}/ftjob-1")) == 6
+    assert len(server.asked("GET", EVENTS)) == 11
     assert not server.asked("POST", f"{JOBS}/ftjob-1/cancel")
 
 
@@ -189,11 +203,77 @@ def test_a_server_without_a_base_model_is_an_error(
         fine_tune("file-a")
 
 
-def test_waiting_polls_at_the_given_interval(server: ScriptedServer, clock: StoppedClock) -> None:
-    server.looks = [job("running"), job("running"), job("succeeded")]
+def test_it_goes_on_after_the_last_event_that_came(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.events = [event(1, "a"), step(2), event(3, "b")]
+    looks = [job("running", _events=count) for count in (1, 2, 2)]
+    server.looks = [refusal(503, "starting"), *looks, job("succeeded")]
+    fine_tune("file-a")
+    after = [call.headers.get("last-event-id") for call in server.asked("GET", EVENTS)]
+    assert after == [None, None, "ftevent-1", "ftevent-2", "ftevent-2"]
+
+
+def test_numbers_alone_do_not_make_it_read_the_job(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.events = [event(1, "a"), step(2), step(3)]
+    server.looks = [job("running", _events=count) for count in (1, 2, 3)]
+    server.looks.append(job("succeeded"))
+    fine_tune("file-a")
+    assert len(server.asked("GET", f"{JOBS}/ftjob-1")) == 2
+
+
+def test_what_is_no_stream_of_events_is_an_error(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    server.looks = [answer({"object": "list", "data": []})]
+    with pytest.raises(TuneryError, match="streams no events"):
+        fine_tune("file-a")
+
+
+def test_a_stream_that_ends_with_an_error_is_taken_up_again(
+    fine_tune: FineTune, server: ScriptedServer
+) -> None:
+    error = 'data: {"error": {"message": "The server restarts.", "code": "server_restarting"}}\n\n'
+    server.looks = [event_stream(end=error), job("succeeded")]
+    assert fine_tune("file-a") == TUNED
+
+
+def test_a_refusal_on_the_way_ends_the_wait(fine_tune: FineTune, server: ScriptedServer) -> None:
+    server.looks = [job("running"), refusal(401, "This key was revoked.")]
+    with pytest.raises(openai.AuthenticationError):
+        fine_tune("file-a")
+
+
+def test_patience_is_the_callers(server: ScriptedServer, clock: StoppedClock) -> None:
+    server.looks = [refusal(503, "away")]
+    client = Tunery(base_url=server.url, api_key="sk-test", max_retries=0)
+    with pytest.raises(openai.InternalServerError):
+        list(client.follow("ftjob-1", patience=Patience(outage_s=30, retry_s=10)))
+    assert clock.now == 30
+
+
+def test_events_are_typed(server: ScriptedServer, clock: StoppedClock) -> None:
+    server.events = [event(1, "a"), step(2)]
     client = Tunery(base_url=server.url, api_key="sk-test")
-    assert client.wait("ftjob-1", poll_interval_s=5.0) == TUNED
-    assert clock.now == 10.0
+    [update] = client.follow("ftjob-1")
+    said, measured = update.events
+    assert said.metrics is None
+    assert measured.metrics is not None
+    assert (measured.metrics.step, measured.metrics.train_loss) == (2, 0.75)
+    assert measured.metrics.valid_loss is None
+
+
+def test_pieces_of_any_size_make_the_same_events() -> None:
+    whole = event_stream(*(event(number, "ü\r") for number in range(5))).body
+    for size in (1, 2, 7, 1000):
+        reader, ids = EventReader(), []
+        for start in range(0, len(whole), size):
+            assert not reader.ended
+            ids += [found.id for found in reader.read(whole[start : start + size])]
+        assert ids == [f"ftevent-{number}" for number in range(5)]
+        assert reader.ended
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -1,7 +1,4 @@
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +24,3 @@ def engine() -> ScriptedEngine:
 @pytest.fixture
 def settings(tmp_path: Path, valkey: str) -> Settings:
     return Settings(home=tmp_path / "home", redis_url=valkey, served_model_name="base")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 1 MiB."""
-    folder, mount, umount = tmp_path / "disk", shutil.which("mount"), shutil.which("umount")
-    folder.mkdir()
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if mount is None or umount is None or subprocess.run(command, check=False).returncode != 0:
-        pytest.skip("only root may mount a file system")
-    yield folder
-    subprocess.run([umount, "--lazy", str(folder)], check=True)

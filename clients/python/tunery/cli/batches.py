@@ -1,12 +1,13 @@
 """``tunery batches``."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from ._detach import detaching
 from ._output import (
     document,
     print_fields,
@@ -14,7 +15,6 @@ from ._output import (
     print_page,
     print_table,
     say,
-    stderr,
     stdout,
 )
 from ._session import Session, with_session
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from tunery import Tunery
 
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-_DETACHED = 130
 _POLL_S = 1.0
-_OUTAGE_S = 120.0
-"""How long the server may be unreachable in one go."""
 
 app = typer.Typer(no_args_is_help=True, help="Batches: many requests in one file.")
 
@@ -105,40 +102,33 @@ def cancel(session: Session, batch_id: str) -> None:
 def _watch(session: Session, client: "Tunery", batch_id: str) -> None:
     quiet = session.json or not stdout.is_terminal
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    try:
-        with Progress(*columns, console=stdout, disable=quiet) as progress:
-            bar = progress.add_task("validating", total=None)
-            for batch in _looks(client, batch_id):
-                done, total = _progress(batch)
-                progress.update(bar, description=batch.status, completed=done, total=total or None)
-    except KeyboardInterrupt as stop:
-        stderr.print(
-            f"Detached; the batch goes on. Come back with: tunery batches watch {batch_id}"
-        )
-        raise typer.Exit(_DETACHED) from stop
+    with (
+        detaching("batch", f"tunery batches watch {batch_id}"),
+        Progress(*columns, console=stdout, disable=quiet) as progress,
+    ):
+        bar = progress.add_task("validating", total=None)
+        for batch in _looks(client, batch_id):
+            done, total = _progress(batch)
+            progress.update(bar, description=batch.status, completed=done, total=total or None)
     _print_batch(session, batch)
     if batch.status != "completed":
         raise typer.Exit(1)
 
 
-def _looks(client: "Tunery", batch_id: str) -> Iterator["Batch"]:
+def _looks(client: "Tunery", batch_id: str) -> Generator["Batch", None, None]:
     """The batch at each look, until it has ended. A server that restarts is waited for."""
-    from openai import APIConnectionError, InternalServerError, RateLimitError  # noqa: PLC0415
+    from tunery import Patience  # noqa: PLC0415
+    from tunery._patience import outlasting  # noqa: PLC0415
 
-    clock = client._clock
-    answered = clock.monotonic()
-    while True:
-        try:
+    def looks() -> Generator["Batch", None, None]:
+        while True:
             batch = client.batches.retrieve(batch_id)
-        except (APIConnectionError, InternalServerError, RateLimitError):
-            if clock.monotonic() - answered >= _OUTAGE_S:
-                raise
-        else:
-            answered = clock.monotonic()
             yield batch
             if batch.status in _ENDED:
                 return
-        clock.sleep(_POLL_S)
+            client._clock.sleep(_POLL_S)
+
+    return outlasting(looks, client._clock, Patience())
 
 
 def _input_id(client: "Tunery", file: str) -> str:

@@ -1,4 +1,4 @@
-"""How a fine-tuning job is watched: a bar on a terminal, lines elsewhere, or JSON lines.
+"""How a fine-tuning job is watched: a curve and a bar on a terminal, else lines, or JSON lines.
 
 A display is a context manager whose ``event`` takes the job's events in order::
 
@@ -6,16 +6,23 @@ A display is a context manager whose ``event`` takes the job's events in order::
         client.fine_tune("train.jsonl", on_event=display.event)
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from ._curve import LossCurve
 from ._output import document, duration, print_json, printable, say, stdout
 
 if TYPE_CHECKING:
-    from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+    from openai.types.fine_tuning import FineTuningJob
+
+    from tunery import JobEvent, JobMetrics
+
+_MOST_LINES = 10
+"""Of the curve; it takes a third of a low terminal."""
 
 
 class JobDisplay(Protocol):
@@ -27,7 +34,7 @@ class JobDisplay(Protocol):
     def __exit__(self, *exc_info: Any) -> None:
         """Leave the screen in order."""
 
-    def event(self, event: "FineTuningJobEvent") -> None:
+    def event(self, event: "JobEvent") -> None:
         """Show what happened."""
 
     def job(self, job: "FineTuningJob") -> None:
@@ -38,7 +45,7 @@ def job_display(as_json: bool = False) -> JobDisplay:
     """The display that suits standard output."""
     if as_json:
         return JsonLines()
-    return Bar() if stdout.is_terminal else Lines()
+    return Screen() if stdout.is_terminal else Lines()
 
 
 class JsonLines:
@@ -50,7 +57,7 @@ class JsonLines:
     def __exit__(self, *exc_info: Any) -> None:
         return None
 
-    def event(self, event: "FineTuningJobEvent") -> None:
+    def event(self, event: "JobEvent") -> None:
         """Print the event."""
         print_json(document(event))
 
@@ -70,7 +77,7 @@ class Lines:
     def __exit__(self, *exc_info: Any) -> None:
         return None
 
-    def event(self, event: "FineTuningJobEvent") -> None:
+    def event(self, event: "JobEvent") -> None:
         """Print the event, with its numbers if it has some."""
         say(f"{_time(event)}  {_line(event)}")
 
@@ -81,10 +88,11 @@ class Lines:
             say(f"{job.id}  {standing}")
 
 
-class Bar:
-    """A bar with step, loss, tokens a second and time left; messages scroll by above it."""
+class Screen:
+    """The losses as a curve, a bar with speed and time left; messages scroll by above them."""
 
     def __init__(self) -> None:
+        self._curve = LossCurve(min(_MOST_LINES, stdout.height // 3))
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -93,56 +101,58 @@ class Bar:
             console=stdout,
         )
         self._task = self._progress.add_task("submitted", total=None, numbers="")
+        self._live = Live(Group(self._curve, self._progress), console=stdout)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        self._progress.stop()
+        self._live.stop()
 
-    def event(self, event: "FineTuningJobEvent") -> None:
-        """Move the bar, or print the message."""
-        metrics = _metrics(event)
-        if "train_loss" in metrics:
+    def event(self, event: "JobEvent") -> None:
+        """Draw the numbers, or print the message."""
+        metrics = event.metrics
+        if metrics is None:
+            self._live.console.print(f"{_time(event)}  {_line(event)}", markup=False)
+            return
+        if metrics.valid_loss is not None:
+            self._curve.valid.add(metrics.step, metrics.valid_loss)
+        if metrics.train_loss is not None:
+            self._curve.train.add(metrics.step, metrics.train_loss)
+            self._curve.total_steps = metrics.total_steps or metrics.step
             self._progress.update(
                 self._task,
                 description="training",
-                completed=metrics.get("step"),
-                total=metrics.get("total_steps"),
-                numbers=step_line(metrics),
+                completed=metrics.step,
+                total=metrics.total_steps,
+                numbers=_numbers(metrics),
             )
-        else:
-            self._progress.console.print(f"{_time(event)}  {_line(event)}", markup=False)
 
     def job(self, job: "FineTuningJob") -> None:
         """Show the status beside the bar."""
         self._progress.update(self._task, description=_standing(job))
 
 
-def step_line(metrics: Mapping[str, Any]) -> str:
-    """The numbers of one step: ``step 12/75  loss 1.234  310 tokens/s  1:05 left``."""
-    parts = [f"step {metrics.get('step')}/{metrics.get('total_steps')}"]
-    for key, form in (("train_loss", "loss {:.3f}"), ("tokens_per_s", "{:.0f} tokens/s")):
-        if metrics.get(key) is not None:
-            parts.append(form.format(metrics[key]))
-    if metrics.get("seconds_left") is not None:
-        parts.append(f"{duration(metrics['seconds_left'])} left")
+def _numbers(metrics: "JobMetrics") -> str:
+    """Of one training step: ``step 12/75  loss 1.234  310 tokens/s  1:05 left``."""
+    parts = [f"step {metrics.step}/{metrics.total_steps}", f"loss {metrics.train_loss:.3f}"]
+    if metrics.tokens_per_s is not None:
+        parts.append(f"{metrics.tokens_per_s:.0f} tokens/s")
+    if metrics.seconds_left is not None:
+        parts.append(f"{duration(metrics.seconds_left)} left")
     return "  ".join(parts)
 
 
-def _line(event: "FineTuningJobEvent") -> str:
-    metrics = _metrics(event)
-    if "train_loss" in metrics:
-        return step_line(metrics)
-    if "valid_loss" in metrics:
-        return f"step {metrics.get('step')}  validation loss {metrics['valid_loss']:.3f}"
+def _line(event: "JobEvent") -> str:
+    metrics = event.metrics
+    if metrics is not None and metrics.train_loss is not None:
+        return _numbers(metrics)
+    if metrics is not None and metrics.valid_loss is not None:
+        right = "" if metrics.valid_accuracy is None else f"  {metrics.valid_accuracy:.0%} right"
+        return f"step {metrics.step}  validation loss {metrics.valid_loss:.3f}{right}"
     level = "" if event.level == "info" else f"{event.level}: "
     return printable(f"{level}{event.message}")
-
-
-def _metrics(event: "FineTuningJobEvent") -> Mapping[str, Any]:
-    return event.data if event.type == "metrics" and isinstance(event.data, Mapping) else {}
 
 
 def _standing(job: "FineTuningJob") -> str:
@@ -150,5 +160,5 @@ def _standing(job: "FineTuningJob") -> str:
     return f"{job.status} (position {position})" if position is not None else job.status
 
 
-def _time(event: "FineTuningJobEvent") -> str:
+def _time(event: "JobEvent") -> str:
     return datetime.fromtimestamp(event.created_at).astimezone().strftime("%H:%M:%S")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import estimates
+from ._detach import detaching
 from ._job_options import with_job_options
 from ._output import (
     document,
@@ -13,7 +15,6 @@ from ._output import (
     print_page,
     print_table,
     say,
-    stderr,
 )
 from ._session import Session, with_session
 from .display import JobDisplay, job_display
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
-_DETACHED = 130
-
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
+app.command("estimate")(estimates.estimate)
+app.command("preview")(estimates.preview)
 
 
 @app.command("create")
@@ -56,6 +57,9 @@ def create(
 def watch(session: Session, job_id: str) -> None:
     """Follow a job to its end. Ctrl-C stops following; the job goes on.
 
+    On a terminal: both losses as a curve, progress, speed, time left, and messages as they come.
+    A server that is away for up to two minutes is waited for.
+
     Status: 0 if it succeeded, 1 if it failed or was cancelled, 130 after Ctrl-C.
     """
     _watch(session, session.client(), job_id)
@@ -70,7 +74,7 @@ def list_jobs(session: Session, limit: Limit = 20) -> None:
     if session.json:
         return print_page(jobs)
     rows = [(job.id, job.status, job.model, job.fine_tuned_model) for job in jobs]
-    return print_table(("JOB", "STATUS", "BASE", "FINE-TUNED MODEL"), rows)
+    return print_table(("JOB", "STATUS", "MODEL", "FINE-TUNED MODEL"), rows)
 
 
 @app.command("get")
@@ -138,12 +142,11 @@ def checkpoints(session: Session, job_id: str, limit: Limit = 20) -> None:
 
 
 def _watch(session: Session, client: "Tunery", job_id: str) -> None:
-    try:
-        with job_display(session.json) as display:
-            last = _follow(client, job_id, display)
-    except KeyboardInterrupt as stop:
-        stderr.print(f"Detached; the job goes on. Come back with: tunery jobs watch {job_id}")
-        raise typer.Exit(_DETACHED) from stop
+    with (
+        detaching("job", f"tunery jobs watch {job_id}"),
+        job_display(session.json) as display,
+    ):
+        last = _follow(client, job_id, display)
     if session.json:
         print_json(document(last.job))
     model = last.result()
@@ -174,7 +177,7 @@ def _print_job(session: Session, job: "FineTuningJob") -> None:
         [
             ("job", job.id),
             ("status", job.status),
-            ("base model", job.model),
+            ("model", job.model),
             ("fine-tuned model", job.fine_tuned_model),
             ("error", error),
             ("training file", job.training_file),

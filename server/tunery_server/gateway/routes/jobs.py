@@ -1,5 +1,6 @@
 """``/v1/fine_tuning/jobs``."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -37,8 +38,9 @@ _MAX_FILTERS = 16
 @router.post("")
 async def create(caller: Caller, body: Body, used: Used, sending: Sent) -> FineTuningJob:
     """Start a fine-tune."""
-    job = await run_in_threadpool(used.jobs.create, caller.tenant_id, body.request(), sending)
-    return FineTuningJob.of(job)
+    wanted = body.request()
+    create = partial(used.jobs.create, caller.tenant_id, wanted, sending)
+    return FineTuningJob.of(await used.estimates.counted(caller.tenant_id, wanted, create))
 
 
 @router.get("", openapi_extra=openapi.filters("metadata", "Jobs that carry these values."))

@@ -9,8 +9,9 @@ if not owner then
   out_of_line(job, lane, tenant)
   redis.call('HSET', job_key(job), 'tenant', tenant, 'lane', lane, 'token', token,
     'claimed', now, 'cost', 0)
-  redis.call('SADD', running_key(tenant), job)
 end
+-- Also one that was counted as gone: the job that was to come in its place may not have come.
+redis.call('SADD', running_key(tenant), job)
 redis.call('ZADD', LEASES, now + tonumber(ARGV[3]), job)
 charge(job, now)
 place(tenant)

@@ -74,14 +74,16 @@ def dataset(tmp_path: Path) -> Path:
 )
 def test_a_good_line_is_an_example(dataset: Path, text: bytes) -> None:
     dataset.write_bytes(text)
-    assert read_dataset(dataset) == Contents("chat", 1)
+    longest = len(text.strip())
+    assert read_dataset(dataset) == Contents("chat", 1, longest)
 
 
 def test_a_tool_call_is_something_to_learn(dataset: Path) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     result = {"role": "tool", "content": "4", "tool_call_id": "1"}
-    dataset.write_bytes(said(USER, {"role": "assistant", "tool_calls": [call]}, result))
-    assert read_dataset(dataset) == Contents("chat", 1)
+    line = said(USER, {"role": "assistant", "tool_calls": [call]}, result)
+    dataset.write_bytes(line)
+    assert read_dataset(dataset) == Contents("chat", 1, longest_line=len(line.strip(b"\r\n")))
 
 
 DEEP = b'{"messages": ' + b"[" * 2000 + b"]" * 2000 + b"}"

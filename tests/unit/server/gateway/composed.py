@@ -1,4 +1,4 @@
-"""The whole gateway as an ASGI app: everything real but the engine."""
+"""The whole gateway as an ASGI app: everything real but the engine and who reads rows."""
 
 import contextlib
 import shutil
@@ -16,6 +16,7 @@ from openai import AsyncOpenAI
 from tests.engines import ScriptedEngine
 from tests.peft import write_peft_folder
 from tests.rows import an_adapter
+from tests.surveys import Surveyor
 from tunery_adapters.manifest import Provenance
 from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
@@ -102,7 +103,9 @@ class Gateway:
             yield
 
 
-def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gateway:
+def composed(
+    settings: Settings, engine: ScriptedEngine, migrated: Path, surveyor: Surveyor | None = None
+) -> Gateway:
     """A gateway on a copy of the record ``migrated``, with nothing in it but two keys."""
     settings.home.mkdir()
     shutil.copy(migrated, settings.home / "tunery.db")
@@ -111,4 +114,11 @@ def composed(settings: Settings, engine: ScriptedEngine, migrated: Path) -> Gate
     rival_secret, rival_key = new_key("rival", "test", TENANT_SCOPES, time.time())
     for stored in (key, rival_key):
         KeyRecords(database).add(stored)
-    return Gateway(create_app(settings, engine), engine, settings, database, secret, rival_secret)
+    return Gateway(
+        create_app(settings, engine, surveyor or Surveyor()),
+        engine,
+        settings,
+        database,
+        secret,
+        rival_secret,
+    )

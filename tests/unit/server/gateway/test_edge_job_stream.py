@@ -237,6 +237,7 @@ async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
         streams = [
             await http.send(http.build_request("GET", url), stream=True) for _ in range(PER_TENANT)
         ]
+        assert "tunery_job_watchers 3.0" in (await http.get("/metrics")).text
         refused = await http.get(url)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
         for stream in streams:
@@ -267,10 +268,8 @@ async def test_a_revoked_key_ends_the_stream(
 async def test_a_server_that_stops_ends_streams_at_once(gateway: Gateway, job_id: str) -> None:
     async with listening(gateway) as edge, watching(edge, job_id) as stream:
         assert (await anext(stream)).comment
-        started = time.monotonic()
         edge.server.should_exit = True
-        [last] = await rest(stream)
-        assert time.monotonic() - started < 0.9, "the drain cut it off"
+        [last] = await rest(stream)  # which a stream that was cut off would not have
     assert last.json["error"]["code"] == "server_restarting"
 
 

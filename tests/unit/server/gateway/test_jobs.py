@@ -7,7 +7,7 @@ import pytest
 import redis
 from openai import AsyncOpenAI
 
-from tests.rows import NOW, a_job
+from tests.rows import NOW, a_job, an_adapter
 from tunery_server.gateway.app import create_app
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
@@ -173,19 +173,18 @@ async def test_what_openais_clients_may_say_of_a_job(gateway: Gateway) -> None:
 
 
 async def test_checkpoints_pass_the_stock_client(gateway: Gateway) -> None:
-    job = a_job()
+    job = a_job(status=JobStatus.RUNNING, attempt=1)
     JobRecords(gateway.database).add(job)
     for step in (10, 20):
-        JobHistory(gateway.database).add_checkpoint(
-            JobCheckpoint(
-                id=f"ftckpt_{step}",
-                job_id=job.id,
-                step=step,
-                model=f"m:ckpt-step-{step}",
-                metrics={"step": float(step), "train_loss": 0.5},
-                created_at=NOW + 0.5,
-            )
+        checkpoint = JobCheckpoint(
+            id=f"ftckpt_{step}",
+            job_id=job.id,
+            step=step,
+            model=f"m:ckpt-step-{step}",
+            metrics={"step": float(step), "train_loss": 0.5},
+            created_at=NOW + 0.5,
         )
+        JobHistory(gateway.database).add_checkpoint(checkpoint, an_adapter(), attempt=1)
     async with gateway.openai() as client:
         pages = client.fine_tuning.jobs.checkpoints.list(job.id, limit=1)
         found = [checkpoint.step_number async for checkpoint in pages]

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.intake import an_intake
 from tests.rows import NOW, a_file, an_adapter
 from tunery_adapters.spec import EarlyStopping, EvaluationSpec, LoraSpec
 from tunery_server.errors import InvalidRequest
 from tunery_server.jobs.intake import Intake
-from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.request import AUTO_BETA, JobRequest
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -29,12 +29,7 @@ def intake(database: Database) -> Intake:
     adapters = AdapterRecords(database)
     for adapter in (PARENT, WIDE):
         adapters.add(adapter)
-    return Intake(
-        files=files,
-        lineage=Lineage(base_model="base", adapters=adapters),
-        max_lora_rank=16,
-        clock=lambda: NOW,
-    )
+    return an_intake(database, clock=lambda: NOW)
 
 
 def request(**values: Any) -> JobRequest:

@@ -6,18 +6,16 @@ from dataclasses import replace
 import pytest
 import redis
 
+from tests.intake import an_intake
 from tests.queues import an_entry, in_line
 from tests.rows import NOW, a_file
 from tunery_adapters.spec import LoraSpec
 from tunery_server.errors import InvalidRequest, NotFound, QueueUnavailable
-from tunery_server.jobs.intake import Intake
-from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.service import JobService
 from tunery_server.jobs.transitions import FINAL, UNFINISHED
 from tunery_server.queue.contract import Entry
 from tunery_server.queue.redis_queue import RedisQueue
-from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
@@ -74,12 +72,7 @@ def service(database: Database, jobs: JobRecords, queue: FailingQueue) -> JobSer
     return JobService(
         jobs=jobs,
         history=JobHistory(database),
-        intake=Intake(
-            files=files,
-            lineage=Lineage(base_model="base", adapters=AdapterRecords(database)),
-            max_lora_rank=16,
-            clock=lambda: NOW,
-        ),
+        intake=an_intake(database, clock=lambda: NOW),
         queue=queue,
         policies=TenantPolicies(database, TenantPolicy(tenant_id="", max_waiting=MAX_WAITING)),
         clock=lambda: NOW,

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ from tunery_server.supervisor import service as module
 from tunery_server.supervisor.service import Service, Spec
 
 SLEEPS = "import time; time.sleep(600)"
+DEAF = """
+import signal, time
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+print('deaf', flush=True)
+time.sleep(600)
+"""
 COUNTS = "import os, sys; print('started', flush=True); sys.exit(3)"
 
 
@@ -52,6 +60,24 @@ async def test_a_process_is_stopped(log: Path) -> None:
     await service.stop()
     assert service.pid is None
     assert not alive([pid])
+
+
+@pytest.mark.promise("P14", fault="the server is told to end twice, and a process does not")
+@pytest.mark.parametrize("told", [1, 2], ids=["before its turn", "while it is waited for"])
+async def test_a_stop_can_be_hurried(log: Path, monkeypatch: pytest.MonkeyPatch, told: int) -> None:
+    monkeypatch.setattr(module, "_HURRY_S", 0.2)
+    service = Service(replace(spec(DEAF, log), stop_grace_s=60.0))
+    await service.start()
+    await until(lambda: "deaf" in log.read_text())
+    if told == 1:
+        service.hurry()
+    stopping = asyncio.create_task(service.stop())
+    await asyncio.sleep(0)
+    if told == 2:
+        service.hurry()
+    async with asyncio.timeout(5):
+        await stopping
+    assert service.pid is None
 
 
 @pytest.mark.usefixtures("no_delay")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from tests.archives import write_base_model
 from tests.engines import ScriptedEngine
 from tests.rows import NOW, an_endpoint
-from tunery_adapters.base_model import BaseModel
+from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.store import AdapterStore
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
@@ -111,7 +111,7 @@ def publisher(
         store=store,
         adapters=adapters,
         engine=engine,
-        base=BaseModel("base", str(write_base_model(tmp_path / "base"))),
+        base=BaseFiles("base", str(write_base_model(tmp_path / "base"))),
         organization="tunery",
         load_timeout_s=10.0,
         clock=clock,

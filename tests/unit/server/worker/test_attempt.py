@@ -166,6 +166,21 @@ async def test_stopping_the_worker_puts_the_job_back_in_line(
         assert (await reached(bench, job, JobStatus.SUCCEEDED)).attempt == 2
 
 
+@pytest.mark.promise("P14", fault="the worker is told to stop twice, and its trainer does not")
+async def test_a_worker_that_is_told_twice_does_not_wait_for_a_checkpoint(
+    bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {HANGS}")
+    async with working(bench) as worker:
+        pid = await trainer_pid(bench, job)
+        worker.stop()
+        worker.stop()
+        waiting = await reached(bench, job, JobStatus.QUEUED)
+    assert not alive([pid])
+    assert (waiting.attempt, waiting.losses) == (1, 0)
+    assert in_line(bench.queue, [job.id])
+
+
 async def test_a_paused_job_gives_its_device_back_and_goes_on_when_resumed(
     bench: Bench, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedCloc
 
 
 async def ended(recorder: Recorder, clock: StoppedClock, error: Exception) -> None:
-    async with recorded(recorder, clock):
+    async with recorded(recorder):
         raise error
 
 
@@ -92,6 +92,6 @@ async def test_an_outcome_that_comes_too_late_is_dropped(
 async def test_success_is_written_by_the_attempt(
     recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
 ) -> None:
-    async with recorded(recorder, clock):
+    async with recorded(recorder):
         pass
     assert jobs.get_any(job.id) == job

@@ -6,6 +6,7 @@ from tests.engines import Fault, ScriptedEngine
 from tests.peft import RANK, write_peft_folder
 from tests.rows import a_job
 from tunery_adapters.card import card
+from tunery_adapters.errors import AdapterNotFoundError
 from tunery_adapters.store import AdapterStore
 from tunery_server.errors import EngineRefused
 from tunery_server.records.adapters import AdapterRecords
@@ -35,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
     return write_peft_folder(tmp_path / "trained")
 
 
-def test_an_adapter_is_published_and_registered(
+def test_an_adapter_is_published_and_not_yet_seen(
     publisher: Publisher, adapters: AdapterRecords, store: AdapterStore, folder: Path
 ) -> None:
     adapter = publish(publisher, folder)
     assert adapter.model == MODEL == publisher.final_model(JOB)
-    assert adapters.get("acme", MODEL) == adapter
+    assert adapters.get("acme", MODEL) is None
     manifest = store.verify(adapter.adapter_id, adapter.version)
     assert (manifest.rank, manifest.model, manifest.tenant_id) == (RANK, MODEL, "acme")
     assert adapter.sha256 == manifest.files["adapter_model.safetensors"].sha256
@@ -61,23 +62,35 @@ def test_the_manifest_says_whence_it_comes(
 
 
 def test_a_repeat_after_a_crash_changes_nothing(
-    publisher: Publisher, adapters: AdapterRecords, folder: Path, clock: StoppedClock
+    publisher: Publisher, store: AdapterStore, folder: Path, clock: StoppedClock
 ) -> None:
     first = publish(publisher, folder)
+    manifest = store.manifest(first.adapter_id, 1)
     clock.now += 100
     again = publish(publisher, folder)
     assert again.sha256 == first.sha256
-    assert adapters.get("acme", MODEL) == first
+    assert store.verify(first.adapter_id, 1) == manifest
 
 
 @pytest.mark.promise("P2", fault="an attempt is lost after it published")
 def test_what_an_earlier_attempt_published_stands(
-    publisher: Publisher, adapters: AdapterRecords, folder: Path, tmp_path: Path
+    publisher: Publisher, store: AdapterStore, folder: Path, tmp_path: Path
 ) -> None:
     first = publish(publisher, folder)
     other = write_peft_folder(tmp_path / "other", value=0.25)
     assert publish(publisher, other).sha256 == first.sha256
-    assert adapters.get("acme", MODEL) == first
+    store.verify(first.adapter_id, 1)
+
+
+def test_what_was_published_for_a_job_that_did_not_succeed_is_withdrawn(
+    publisher: Publisher, store: AdapterStore, folder: Path
+) -> None:
+    checkpoint, final = publish(publisher, folder, step=3), publish(publisher, folder)
+    publisher.withdraw(JOB)
+    publisher.withdraw(JOB)
+    store.verify(checkpoint.adapter_id, 1)
+    with pytest.raises(AdapterNotFoundError):
+        store.path(final.adapter_id, 1)
 
 
 def test_checkpoints_have_names_and_folders_of_their_own(
@@ -111,9 +124,10 @@ def test_a_child_says_whose_it_is(publisher: Publisher, store: AdapterStore, fol
 
 
 def test_the_parents_folder_is_found_whole(
-    publisher: Publisher, store: AdapterStore, folder: Path
+    publisher: Publisher, adapters: AdapterRecords, store: AdapterStore, folder: Path
 ) -> None:
     parent = publish(publisher, folder)
+    adapters.add(parent)
     found = publisher.parent(a_job(parent=parent.model))
     assert found == store.path(parent.adapter_id, 1)
     assert publisher.parent(a_job()) is None
@@ -131,6 +145,7 @@ def test_a_parent_that_is_gone_or_damaged_fails_the_job(
     code: str,
 ) -> None:
     parent = publish(publisher, folder)
+    adapters.add(parent)
     if fate == "deleted":
         adapters.retire("acme", parent.model, 1.0)
     else:
@@ -143,8 +158,11 @@ def test_a_parent_that_is_gone_or_damaged_fails_the_job(
     assert parent.model in raised.value.message
 
 
-def test_another_tenants_adapter_is_no_parent(publisher: Publisher, folder: Path) -> None:
+def test_another_tenants_adapter_is_no_parent(
+    publisher: Publisher, adapters: AdapterRecords, folder: Path
+) -> None:
     parent = publish(publisher, folder)
+    adapters.add(parent)
     with pytest.raises(TrainerFailed, match="was deleted"):
         publisher.parent(a_job(tenant_id="rival", parent=parent.model))
 

@@ -25,6 +25,21 @@ def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedCloc
     return Recorder(job, jobs=jobs, history=history, clock=clock)
 
 
+def test_a_finished_job_keeps_its_mean_speed(
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
+) -> None:
+    loaded = {"type": "loaded", "device": "cpu", "dtype": "float32", "trainable_parameters": 1}
+    recorder.report(report(**loaded))
+    for step in (1, 2):
+        recorder.report(report(**{**STEP, "step": step}))
+    ended = {"type": "finished", "step": 2, "adapter_path": "/a", "trained_tokens": 9}
+    recorder.report(report(**ended, last_step_at=clock.now + 4.0))
+    found = jobs.get_any(job.id)
+    assert found is not None
+    assert found.progress is not None
+    assert found.progress["mean_tokens_per_s"] == 20 / 4.0
+
+
 STEP: dict[str, Any] = {
     "type": "step",
     "step": 1,

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
 

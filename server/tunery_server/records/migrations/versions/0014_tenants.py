@@ -5,8 +5,8 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 _WORDS = ("tenant_id", "object_id", "key_id", "key_tenant_id", "user", "address", "request_id")
 _KNOWN = "SELECT tenant_id, MIN(created_at) AS created_at FROM api_keys GROUP BY tenant_id"

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 _WHAT = ("tenant_id", "key_id", "model")
 _COUNTS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "trained_tokens")
