@@ -1,11 +1,14 @@
 """The audit log stands and falls with what it tells of, and does not change."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.rows import a_batch, a_file, a_job, a_key, a_tenant
-from tunery_server.errors import InvalidRequest
+from tunery_server.errors import InvalidRequest, Unauthenticated
 from tunery_server.records.actor import Actor, acting
 from tunery_server.records.audit import AuditFilter, AuditRecords
 from tunery_server.records.batches import BatchRecords
@@ -14,7 +17,8 @@ from tunery_server.records.files import FileRecords
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.projects import ProjectRecords
-from tunery_server.records.rows import BatchStatus, JobStatus
+from tunery_server.records.rights import ALL_SCOPES
+from tunery_server.records.rows import ApiKey, BatchStatus, JobStatus
 from tunery_server.records.tables import audit_log
 from tunery_server.records.tenant_rows import AuditEntry
 
@@ -92,3 +96,26 @@ def test_nothing_of_an_archived_tenant_is_started(database: Database) -> None:
     started = jobs.start(job, now=NOW)
     assert started is not None
     assert started.status is JobStatus.RUNNING
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_of_two_administrators_who_end_each_other_one_remains(
+    database: Database, attempt: int
+) -> None:
+    pair = [a_key(scopes=ALL_SCOPES), a_key(scopes=ALL_SCOPES)]
+    for key in pair:
+        KeyRecords(database).add(key)
+    together = Barrier(2)
+
+    def end(own: ApiKey, other: ApiKey) -> bool:
+        with acting(Actor(key_id=own.id, tenant_id="acme", clock=lambda: NOW)):
+            together.wait(10)
+            try:
+                return KeyRecords(database).revoke(other.id, now=NOW)
+            except Unauthenticated:
+                return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(end, pair, reversed(pair))) == 1
+    left = KeyRecords(database).administrators(after=None, limit=10, ascending=True).items
+    assert len(left) == 1

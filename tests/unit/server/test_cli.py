@@ -142,3 +142,41 @@ def test_a_tenants_limits_are_set_one_by_one() -> None:
     said = run("tenants", "set", "acme", "--concurrent-requests", "4").stdout
     assert "requests_per_minute 60, concurrent_requests 4" in said
     assert said in run("tenants", "list").stdout
+
+
+def test_what_a_tenant_may_keep_is_set_for_it_alone() -> None:
+    shown = run("tenants", "set", "acme", "--max-files", "5", "--max-file-bytes", "0").stdout
+    assert "files 5, 0 bytes" in shown
+    assert KEEPS in run("tenants", "set", "rival", "--weight", "1").stdout
+
+
+def test_a_tenant_is_put_aside_and_taken_back() -> None:
+    secret = run("keys", "create", "laptop", "--tenant", "acme").stdout.strip()
+    assert run("tenants", "archive", "acme").stdout == "archived acme\n"
+    assert "archived" in run("tenants", "list").stdout
+    assert keys().by_digest(digest_of(secret)) is None
+    late = run("keys", "create", "late", "--tenant", "acme")
+    assert (late.exit_code, "archived" in late.stderr) == (2, True)
+    assert run("tenants", "restore", "acme").stdout == "restored acme\n"
+    assert keys().by_digest(digest_of(secret)) is not None
+    for command in ("archive", "restore"):
+        assert run("tenants", command, "nobody").exit_code == 2
+
+
+def test_what_commands_change_is_in_the_audit_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "operator")
+    secret = run("keys", "create", "laptop", "--tenant", "acme").stdout.strip()
+    [key] = keys().list()
+    run("tenants", "set", "acme", "--weight", "2")
+    run("keys", "revoke", key.id)
+    lines = run("audit").stdout.splitlines()
+    assert [line.split("  ")[1] for line in lines] == [
+        "api_key.deleted",
+        "project.updated",
+        "api_key.created",
+    ]
+    assert all("user operator" in line for line in lines)
+    assert run("audit", "--event", "project.updated").stdout.splitlines() == [lines[1]]
+    assert run("audit", "--tenant", "rival").stdout == ""
+    assert run("audit", "--actor", "operator", "--limit", "1").stdout.splitlines() == [lines[0]]
+    assert secret[10:] not in "\n".join(lines)

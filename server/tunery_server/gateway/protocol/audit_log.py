@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from tunery_server.gateway.protocol.base import Answer, ListedBetween
+from tunery_server.gateway.protocol.projects import RATE_LIMITS
 from tunery_server.records.tenant_rows import AuditEntry
 
 
@@ -67,7 +68,7 @@ class AuditLogObject(Answer):
     @classmethod
     def of(cls, entry: AuditEntry) -> "AuditLogObject":
         """From its record."""
-        details: dict[str, Any] = {entry.type: {"id": entry.object_id, **entry.details}}
+        details: dict[str, Any] = {entry.type: {"id": entry.object_id, **_details(entry)}}
         return cls(
             id=entry.id,
             type=entry.type,
@@ -83,6 +84,15 @@ class AuditLogObject(Answer):
 
 class AuditLogList(ListedBetween[AuditLogObject]):
     """A page of entries, newest first."""
+
+
+def _details(entry: AuditEntry) -> dict[str, Any]:
+    """With limits under the names that they were asked for by."""
+    changes = entry.details.get("changes_requested")
+    if entry.type != "rate_limit.updated" or changes is None:
+        return entry.details
+    renamed = {RATE_LIMITS.get(name, name): value for name, value in changes.items()}
+    return {**entry.details, "changes_requested": renamed}
 
 
 def _actor(entry: AuditEntry) -> AuditActor:

@@ -30,6 +30,13 @@ _POLICY = {
 }
 """Fields of ours, and what the record calls them."""
 
+RATE_LIMITS = {
+    "requests_per_minute": "max_requests_per_1_minute",
+    "tokens_per_minute": "max_tokens_per_1_minute",
+    "concurrent_requests": "max_concurrent_requests",
+}
+"""What the record calls a limit, and the wire."""
+
 RATE_LIMIT_ID = "rl-all"
 
 
@@ -113,11 +120,7 @@ class UpdateRateLimit(Request):
 
     def policy(self) -> dict[str, Any]:
         """What was given, as the record has it."""
-        given = {
-            "requests_per_minute": self.max_requests_per_1_minute,
-            "tokens_per_minute": self.max_tokens_per_1_minute,
-            "concurrent_requests": self.max_concurrent_requests,
-        }
+        given = {name: getattr(self, on_wire) for name, on_wire in RATE_LIMITS.items()}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -141,11 +144,7 @@ class RateLimitObject(Answer):
     @classmethod
     def of(cls, limits: Limits) -> "RateLimitObject":
         """From the record."""
-        return cls(
-            max_requests_per_1_minute=limits.requests_per_minute,
-            max_tokens_per_1_minute=limits.tokens_per_minute,
-            max_concurrent_requests=limits.concurrent_requests,
-        )
+        return cls(**{on_wire: getattr(limits, name) for name, on_wire in RATE_LIMITS.items()})
 
 
 class RateLimitList(Answer):

@@ -227,6 +227,16 @@ class TestKeys:
         assert stored(gateway, new["id"]).service_account_id == made.id
         assert old.expires_at == pytest.approx(time.time() + 100, abs=60)
 
+    async def test_a_stronger_one_is_not_rotated_into_weaker_hands(self, gateway: Gateway) -> None:
+        lesser = gateway.new_key(ADMIN, INFERENCE)
+        _, made = await an_account(gateway, scopes=["files"])
+        key = stored(gateway, made.api_key.id)
+        path = f"/v1/organization/projects/{key.tenant_id}/api_keys/{key.id}/rotate"
+        async with gateway.http(lesser) as http:
+            answer = await http.post(path, json={})
+        assert answer.status_code == 403
+        assert stored(gateway, key.id) == key
+
     async def test_a_key_does_not_end_itself(self, gateway: Gateway) -> None:
         async with gateway.openai() as client:
             keys = organization(client).projects.api_keys

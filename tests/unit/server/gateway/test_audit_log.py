@@ -75,7 +75,7 @@ async def test_the_stock_client_reads_what_administrators_did(gateway: Gateway) 
     assert key.id == made.api_key.id
     assert key.data.scopes == ["inference", "files", "jobs", "adapters"]
     limits = by_type["rate_limit.updated"].rate_limit_updated
-    assert limits.changes_requested.model_extra == {"requests_per_minute": 7}
+    assert limits.changes_requested.max_requests_per_1_minute == 7
     assert by_type["project.updated"].project_updated.changes_requested.model_extra == {
         "name": "Acme & Sons"
     }

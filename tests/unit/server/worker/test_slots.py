@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import NOW
+from tests.rows import NOW, a_tenant, an_endpoint
 from tests.servers import alive
 from tests.stand_in_trainer import install
+from tunery_server.records.database import Database
+from tunery_server.records.projects import ProjectRecords
 from tunery_server.records.rows import JobStatus
 from tunery_server.records.tenants import TenantPolicies
+from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.worker.attempt import Bench
 
 from .working import STOPS, add_job, current, messages, reached, trainer_pid, until, working
@@ -117,3 +120,19 @@ async def test_a_job_that_made_room_does_not_lose_the_time_that_it_waited(
         worker.stop()
     stopped = current(bench, job)
     assert stopped.waiting_since == bench.clock() - 100
+
+
+async def test_a_job_of_an_archived_tenant_waits_until_it_is_taken_back(
+    bench: Bench, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, FINISHES)
+    projects = ProjectRecords(database)
+    gone = projects.add(a_tenant(), {})
+    EndpointRecords(database).add(an_endpoint(tenant_id=gone))
+    projects.archive(gone, now=NOW)
+    waiting = add_job(bench, tenant_id=gone)
+    async with working(bench):
+        await reached(bench, add_job(bench), JobStatus.SUCCEEDED)
+        assert current(bench, waiting) == waiting
+        projects.restore(gone)
+        assert (await reached(bench, waiting, JobStatus.SUCCEEDED)).attempt == 1

@@ -77,7 +77,8 @@ def messages(bench: Bench, job: Job) -> list[str]:
 
 def add_job(bench: Bench, **values: object) -> Job:
     """A job in line whose trainer finds its adapter made already."""
-    file = bench.files.create("acme", filename="a", purpose="user_data", chunks=[b"x"])
+    tenant = str(values.get("tenant_id", "acme"))
+    file = bench.files.create(tenant, filename="a", purpose="user_data", chunks=[b"x"])
     job = a_job(training_file=file.id, **values)
     bench.jobs.add(job)
     bench.line.put(job)
