@@ -54,7 +54,7 @@ class Attempt:
     async def run(self) -> None:
         """Raises LeaseLost when the batch is no longer ours."""
         try:
-            while not await self._held(self._complete(), stoppable=True):
+            while self._has_to_stop() or not await self._held(self._complete(), stoppable=True):
                 if await self._held(self._cut_short()):
                     break
         finally:

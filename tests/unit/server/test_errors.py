@@ -4,6 +4,7 @@ from tunery_server.errors import (
     ConfigError,
     EngineRefused,
     LeaseLost,
+    LimitsUnavailable,
     QuotaExceeded,
     TuneryError,
 )
@@ -13,6 +14,7 @@ NEVER_ON_THE_WIRE = {
     ConfigError,  # the process does not start
     EngineRefused,  # is translated first
     LeaseLost,  # stays inside the worker
+    LimitsUnavailable,  # requests pass uncounted
 }
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BeforeValidator
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.gateway import openapi
@@ -25,6 +26,8 @@ router = APIRouter(prefix="/v1", tags=["usage"])
 
 Caller = Annotated[Principal, Depends(authenticate)]
 Admin = Annotated[Principal, Depends(scoped(ADMIN))]
+Day = Annotated[date, BeforeValidator(date.fromisoformat)]
+"""Without it a number would be taken for Unix time."""
 Own = Literal["api_key_id", "model", "batch"]
 Group = Literal["project_id", "api_key_id", "model", "batch"]
 
@@ -43,8 +46,8 @@ _WIDTHS = {"1h": (HOUR_S, 24, 168), "1d": (DAY_S, 7, 31)}
 def own_usage(
     caller: Caller,
     used: Used,
-    start: Annotated[date | None, Query(description="First day (UTC); 30 days ago.")] = None,
-    end: Annotated[date | None, Query(description="Last day (UTC); today.")] = None,
+    start: Annotated[Day | None, Query(description="First day (UTC); 30 days ago.")] = None,
+    end: Annotated[Day | None, Query(description="Last day (UTC); today.")] = None,
     group_by: Annotated[list[Own], Query(alias="group_by[]")] = [],  # noqa: B006 - FastAPI copies
     format: Literal["json", "csv"] = "json",
 ) -> UsageList | Response:

@@ -65,7 +65,8 @@ async def test_the_same_as_a_table(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["start=2026-01-02&end=2026-01-01", "start=2020-01-01", "group_by[]=user", "start=x"]
+    "query",
+    ["start=2026-01-02&end=2026-01-01", "start=2020-01-01", "group_by[]=user", "start=x", "end=0"],
 )
 async def test_a_wrong_question_is_refused(gateway: Gateway, query: str) -> None:
     async with gateway.http() as http:
