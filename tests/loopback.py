@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tunery_server.config import Settings
 from tunery_server.gateway.app import http_options
@@ -15,9 +16,10 @@ _START_S = 30.0
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI, settings: Settings) -> Iterator[str]:
-    """Base URL of the running app, which has ended afterwards."""
-    server = uvicorn.Server(uvicorn.Config(app, port=settings.port, **http_options(settings, app)))
+def serving(app: FastAPI, settings: Settings, *, within: ASGIApp | None = None) -> Iterator[str]:
+    """Base URL of the running app, which has ended afterwards; ``within`` is what wraps it."""
+    options = http_options(settings, app)
+    server = uvicorn.Server(uvicorn.Config(within or app, port=settings.port, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

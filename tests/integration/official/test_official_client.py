@@ -74,7 +74,8 @@ def url(
     seeds = Seeds(settings, database, calls)
     seeds.add_key(api_key(root))
     seeds.sow("any")
-    with serving(Watched(create_app(settings, ScriptedEngine()), seeds), settings) as url:
+    app = create_app(settings, ScriptedEngine())
+    with serving(app, settings, within=Watched(app, seeds)) as url:
         yield url
     database.close()
 
