@@ -55,7 +55,7 @@ def safetensors(header: Mapping[str, Any] | bytes, data: bytes = b"") -> bytes:
 
 def write_base_model(folder: Path, *, inputs: int = 8, outputs: int = 8, **config: Any) -> Path:
     """One layer, ``q_proj``, and the embeddings of nothing."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     header, data = {}, b""
     shapes = {
         "model.layers.0.self_attn.q_proj.weight": [outputs, inputs],

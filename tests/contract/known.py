@@ -42,7 +42,7 @@ def put(gateway: Gateway, url: str) -> dict[str, list[str]]:
     shared = gateway.publish().model
     return {
         "models": [gateway.settings.base_model_name],
-        "adapters": [gateway.publish().model for _ in range(EACH)],
+        "adapters": [gateway.publish().model for _ in range(3 * EACH)],
         "shared": [shared],
         "files": [_file(gateway) for _ in range(EACH)],
         "inputs": [_file(gateway, purpose="batch", examples=None) for _ in range(EACH)],
