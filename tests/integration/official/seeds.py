@@ -15,6 +15,7 @@ from tunery_server.config import Settings
 from tunery_server.gateway.auth import TENANT_SCOPES, digest_of
 from tunery_server.records import tables
 from tunery_server.records.database import Database
+from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rows import Adapter, ApiKey
 
 from .calls import Call, values
@@ -56,8 +57,7 @@ class Seeds:
             scopes=TENANT_SCOPES,
             created_at=NOW,
         )
-        with self._database.writing() as connection:
-            connection.execute(insert(tables.api_keys).values(asdict(key)))
+        KeyRecords(self._database).add(key)
 
     def _write(self, rows: list[Row]) -> None:
         with self._database.writing() as connection:
