@@ -49,6 +49,11 @@ class InferenceRequest:
     """Whom the client asks for; an alias that is split leads each of them the same way."""
 
 
+def _counts_as_it_goes(request: InferenceRequest) -> bool:
+    """Whether a dialect wants to know the prompt's length before the answer's end."""
+    return bool(request.body.get("stream_options", {}).get("continuous_usage_stats"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
     """A request that the engine has begun to answer."""
@@ -123,7 +128,7 @@ class Relay:
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
             opened = await self._open(stack, caller, request, route)
-            usage = StreamUsage(passed=request.include_usage)
+            usage = StreamUsage(passed=request.include_usage, running=_counts_as_it_goes(request))
             first = True
             try:
                 async for chunk in opened.reply.chunks():

@@ -48,11 +48,13 @@ class StreamUsage:
 
     The engine is always asked to count in every event, so that a stream that is broken off is
     known for what it took, and once more in the last event before ``[DONE]``, which has no choices
-    in it. ``passed`` says whether the client asked for that event, too.
+    in it. ``passed`` says whether the client asked for that event, too, and ``running`` whether
+    the counts of the other events are wanted.
     """
 
-    def __init__(self, *, passed: bool) -> None:
+    def __init__(self, *, passed: bool, running: bool = False) -> None:
         self._passed = passed
+        self._running = running
         self._rest = b""
         self._total: Usage | None = None
         self._so_far: dict[int, Usage] = {}
@@ -94,5 +96,7 @@ class StreamUsage:
             self._total = usage
             return event + _END if self._passed else b""
         self._so_far[chunk["choices"][0]["index"]] = usage
+        if self._running:
+            return event + _END
         del chunk["usage"]
         return _DATA + orjson.dumps(chunk) + _END

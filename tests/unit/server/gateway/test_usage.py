@@ -169,6 +169,12 @@ async def test_what_is_left_is_written_at_the_end() -> None:
     assert [amounts.requests for _, amounts in sums.entries] == [1]
 
 
+def test_who_wants_the_running_counts_gets_them() -> None:
+    event = b'data: {"choices":[{"index":0}],"usage":{"prompt_tokens":5,"completion_tokens":1}}\n\n'
+    assert StreamUsage(passed=True, running=True).feed(event) == event
+    assert b"usage" not in StreamUsage(passed=True).feed(event)
+
+
 def test_a_broken_stream_of_several_choices_counts_each() -> None:
     stream = StreamUsage(passed=False)
     for index, tokens in ((0, 1), (1, 1), (0, 2)):
