@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tunery_adapters.errors import BaseModelAbsentError
+from tunery_adapters.hub_cache import model_folder
 
 _CONFIG = "config.json"
 _LENGTH_BYTES = 8
@@ -70,27 +70,14 @@ class BaseFiles:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def _folder(self) -> Path:
-        folder = Path(self.source)
-        if not folder.is_absolute():
-            folder = _hub_snapshot(self.source)
-        if not (folder / _CONFIG).is_file():
+        folder = model_folder(self.source)
+        if folder is None or not (folder / _CONFIG).is_file():
             raise BaseModelAbsentError("the base model is not on this machine yet")
         return folder
 
 
 def _last(name: str) -> str:
     return name.rpartition("/")[2].casefold()
-
-
-def _hub_snapshot(hub_id: str) -> Path:
-    """Where huggingface_hub keeps the main revision (its guide "Understand caching")."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    model = cache / f"models--{hub_id.replace('/', '--')}"
-    try:
-        return model / "snapshots" / (model / "refs" / "main").read_text().strip()
-    except OSError:
-        return model
 
 
 def _from_weights(folder: Path) -> Iterator[tuple[str, Size]]:

@@ -4,7 +4,6 @@ Nothing is loaded, so that a server knows what training will take before anythin
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunery_adapters.errors import InvalidAdapterError
+from tunery_adapters.hub_cache import model_folder
 from tunery_adapters.tensor_file import Tensor, read_header
 
 CONFIG = "config.json"
@@ -50,23 +50,6 @@ class BaseShape:
     def linear_names(self) -> tuple[str, ...]:
         """What a LoRA can be attached to."""
         return tuple(sorted({linear.name for linear in self.linears}))
-
-
-def model_folder(path: str, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The folder of a base model: ``path`` itself, or where the hub's client keeps that id.
-
-    None when it is not on this machine. The layout is the cache's of huggingface_hub
-    (``models--owner--name/snapshots/<revision>``, ``refs/main``).
-    """
-    if Path(path).is_dir():
-        return Path(path)
-    cached = _hub_cache(environment) / f"models--{path.replace('/', '--')}"
-    try:
-        revision = (cached / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
-    folder = cached / "snapshots" / revision
-    return folder if folder.is_dir() else None
 
 
 def read_shape(folder: Path) -> BaseShape | None:
@@ -108,14 +91,6 @@ def _linears(tensors: list[Tensor], vocabulary: int) -> Iterator[Linear]:
             outputs, inputs = tensor.shape
             if outputs < vocabulary:  # neither embedding nor output head
                 yield Linear(tensor.name.removesuffix(_WEIGHT).rpartition(".")[2], inputs, outputs)
-
-
-def _hub_cache(environment: Mapping[str, str]) -> Path:
-    if given := environment.get("HF_HUB_CACHE"):
-        return Path(given)
-    home = environment.get("HF_HOME")
-    cache = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return (Path(home) if home else Path(cache).expanduser() / "huggingface") / "hub"
 
 
 class BaseModel:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.base_models import SIZES, write_sizes
-from tunery_adapters.base_model import BaseModel, Linear, model_folder, read_shape
+from tunery_adapters.base_model import BaseModel, Linear, read_shape
 
 
 def test_sizes_are_read_from_configuration_and_headers(tmp_path: Path) -> None:
@@ -44,17 +44,6 @@ def test_what_cannot_be_read_is_not_known(tmp_path: Path) -> None:
     write_sizes(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 8)
     assert read_shape(tmp_path) is None
-
-
-def test_a_hub_id_is_found_where_the_hub_client_keeps_it(tmp_path: Path) -> None:
-    environment = {"HF_HOME": str(tmp_path)}
-    assert model_folder("owner/name", environment) is None
-    kept = tmp_path / "hub" / "models--owner--name"
-    folder = write_sizes(kept / "snapshots" / "abc")
-    (kept / "refs").mkdir()
-    (kept / "refs" / "main").write_text("abc")
-    assert model_folder("owner/name", environment) == folder
-    assert model_folder("owner/name", {"HF_HUB_CACHE": str(tmp_path / "hub")}) == folder
 
 
 def test_files_may_come_later(tmp_path: Path) -> None:
