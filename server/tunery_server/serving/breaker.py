@@ -38,9 +38,9 @@ class Suspect:
     refused: bool
 
 
-def fingerprint(path: str, body: bytes) -> bytes:
-    """What makes two requests the same one."""
-    return hashlib.sha256(path.encode() + b"\0" + body).digest()
+def fingerprint(path: str, model: str, body: bytes) -> bytes:
+    """What makes two requests the same one. ``model`` is the one that answers."""
+    return hashlib.sha256(b"\0".join((path.encode(), model.encode(), body))).digest()
 
 
 class Breaker:

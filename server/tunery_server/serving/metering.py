@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
-
 from tunery_server.errors import LimitsUnavailable, QuotaExceeded, RateLimited, TuneryError
 from tunery_server.limits.contract import Grant, Limiter, Limits, Refusal
 from tunery_server.serving.caller import Caller
@@ -83,11 +81,11 @@ class Metering:
         return leave
 
 
-def tokens_of(body: dict[str, Any]) -> int:
-    """What a request is expected to take: its prompt by length, its answer by its bound."""
+def tokens_of(body: dict[str, Any], size: int) -> int:
+    """What a request is expected to take: its prompt by its bytes, its answer by its bound."""
     bound = next((body[name] for name in _BOUNDS if body.get(name) is not None), _ANSWER_TOKENS)
     answers: int = (body.get("n") or 1) * bound
-    return math.ceil(len(orjson.dumps(body)) / _BYTES_A_TOKEN) + answers
+    return math.ceil(size / _BYTES_A_TOKEN) + answers
 
 
 def _refused(refusal: Refusal, limits: list[Limits]) -> TuneryError:

@@ -54,6 +54,12 @@ def _counts_as_it_goes(request: InferenceRequest) -> bool:
     return bool(request.body.get("stream_options", {}).get("continuous_usage_stats"))
 
 
+def _size_and_fingerprint(request: InferenceRequest, model: str) -> tuple[int, bytes]:
+    """Of the body, in bytes; its JSON is not kept, for it may have to wait in line."""
+    body = orjson.dumps(request.body)
+    return len(body), fingerprint(request.path, model, body)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
     """A request that the engine has begun to answer."""
@@ -167,7 +173,8 @@ class Relay:
         target = route.target
         if target.folder is not None:
             stack.enter_context(self._residency.using(target.name))
-        cost = tokens_of(request.body)
+        size, same = _size_and_fingerprint(request, target.name)
+        cost = tokens_of(request.body, size)
         meter = await stack.enter_async_context(self._metering.metered(caller, cost))
         place = await stack.enter_async_context(
             self._admission.place(
@@ -179,10 +186,10 @@ class Relay:
         )
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
-        prompt = {**await self._plain(request), "model": target.name}
-        same = fingerprint(request.path, orjson.dumps(prompt))
+        prompt = await self._plain(request, size)
         stack.enter_context(self._breaker.watching(same, self._residency.boot_id))
-        body = {**prompt, "cache_salt": self._salt(caller.tenant_id)}
+        salt = self._salt(caller.tenant_id)
+        body = {**prompt, "model": target.name, "cache_salt": salt}
         if request.stream:
             body["stream_options"] = {**body.get("stream_options", {}), **_COUNTED}
         if route.shadow is not None and not request.background:
@@ -207,13 +214,13 @@ class Relay:
         copy = replace(request, body=body, stream=False, background=True)
         return await self._complete(Caller(caller.tenant_id), copy, route, role="shadow")
 
-    async def _plain(self, request: InferenceRequest) -> dict[str, Any]:
+    async def _plain(self, request: InferenceRequest, size: int) -> dict[str, Any]:
         """The body with no special token spelt in what a chat template will render."""
         if request.path in VERBATIM:
             return request.body
         tokens = self._residency.special_tokens
         chat = {key: value for key, value in request.body.items() if key not in _ABOUT_THE_ANSWER}
-        if len(orjson.dumps(chat)) < _LARGE_BYTES:
+        if size < _LARGE_BYTES:
             return {**request.body, **tokens.as_text(chat)}
         return {**request.body, **await asyncio.to_thread(tokens.as_text, chat)}
 

@@ -1,5 +1,7 @@
 """A request that kills the engine is stopped; those that were in it by chance are not."""
 
+import itertools
+
 import pytest
 
 from tunery_server.errors import (
@@ -17,7 +19,7 @@ from tunery_server.serving.breaker import (
 )
 from tunery_server.serving.usage import StreamCut
 
-KILLER, OTHER, THIRD = (fingerprint("/v1/x", name) for name in (b"killer", b"other", b"third"))
+KILLER, OTHER, THIRD = (fingerprint("/v1/x", "m", name) for name in (b"killer", b"other", b"third"))
 
 
 class Scene:
@@ -160,7 +162,7 @@ def test_the_engines_first_start_is_no_death() -> None:
 
 
 def test_memory_is_bounded(scene: Scene) -> None:
-    many = [fingerprint("/", str(number).encode()) for number in range(2 * MAX_SUSPECTS)]
+    many = [fingerprint("/", "m", str(number).encode()) for number in range(2 * MAX_SUSPECTS)]
     scene.dies_with(*many)
     scene.dies_with(*many)
     scene.answered(OTHER)
@@ -168,5 +170,6 @@ def test_memory_is_bounded(scene: Scene) -> None:
     assert max(held) <= MAX_SUSPECTS
 
 
-def test_the_path_and_the_body_make_a_request() -> None:
-    assert len({fingerprint(path, body) for path in ("a", "b") for body in (b"a", b"b")}) == 4
+def test_the_path_the_model_and_the_body_make_a_request() -> None:
+    assert len({fingerprint(*words, b"x") for words in itertools.product("ab", "ab")}) == 4
+    assert fingerprint("a", "a", b"x") != fingerprint("a", "a", b"y")
