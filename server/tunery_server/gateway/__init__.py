@@ -1,4 +1,4 @@
 """HTTP in, HTTP out. No logic: routes parse the wire, call a service, and shape the answer.
 
-``app.py`` composes everything and is the only module here that names concrete classes.
+``composition.py`` composes everything and is the only module here that names concrete classes.
 """

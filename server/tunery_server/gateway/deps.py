@@ -1,4 +1,4 @@
-"""What routes ask for: who calls, and the services that ``app.py`` composed."""
+"""What routes ask for: who calls, and the services that ``composition.py`` composed."""
 
 import functools
 import re

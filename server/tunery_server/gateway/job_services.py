@@ -1,4 +1,4 @@
-"""Composes what carries out a client's wishes on fine-tuning jobs; ``app.py`` calls it."""
+"""Composes what carries out a client's wishes on fine-tuning jobs; ``composition.py`` calls it."""
 
 import time
 from dataclasses import dataclass
