@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,7 @@ class RedisLimiter:
         grant = Grant(new_id(""), limited, tokens)
         if not limited:
             return grant, Standing()
-        limits = chain.from_iterable(
-            (s.limits.requests_per_minute, s.limits.tokens_per_minute, s.limits.concurrent_requests)
-            for s in limited
-        )
-        words = [grant.id, int(self._lease_s * 1000), tokens, *limits]
+        words = [grant.id, int(self._lease_s * 1000), tokens, *_limits(limited)]
         refused, wait_ms, *left = await self._run("take", self._keys(limited), words)
         standing = _standing(limited, left)
         if refused:
@@ -69,10 +64,7 @@ class RedisLimiter:
         self._open.pop(grant.id, None)
         if not grant.subjects:
             return
-        limits = chain.from_iterable(
-            (s.limits.requests_per_minute, s.limits.tokens_per_minute) for s in grant.subjects
-        )
-        words = [grant.id, tokens - grant.reserved_tokens, *limits]
+        words = [grant.id, tokens - grant.reserved_tokens, *_limits(grant.subjects)]
         await self._run("settle", self._keys(grant.subjects), words)
 
     async def run(self) -> None:
@@ -107,6 +99,17 @@ class RedisLimiter:
     async def _run(self, script: str, keys: list[str], words: list[Any]) -> Any:
         with _unavailable():
             return await self._scripts[script](keys=keys, args=words)
+
+
+def _limits(subjects: Sequence[Subject]) -> Iterator[int]:
+    """Three words for each, as the scripts read them."""
+    for subject in subjects:
+        limits = subject.limits
+        yield from (
+            limits.requests_per_minute,
+            limits.tokens_per_minute,
+            limits.concurrent_requests,
+        )
 
 
 def _standing(subjects: Sequence[Subject], left: Sequence[int]) -> Standing:
