@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
@@ -59,7 +59,7 @@ class Admission:
         self._wait_s = wait_s
         self._timer = timer
         self._inside: Counter[str] = Counter()
-        self._asked: dict[str, float] = {}
+        self._asked: OrderedDict[str, float] = OrderedDict()
         self._queue = FairQueue()
         self._turns: dict[Waiter, asyncio.Future[None]] = {}
         self._background: deque[Waiter] = deque()
@@ -95,6 +95,7 @@ class Admission:
         else:
             self._queue.put(waiter)
         self._asked[waiter.tenant] = waiter.since
+        self._asked.move_to_end(waiter.tenant)
         self._admit()
         try:
             if not background and not turn.done():
@@ -127,7 +128,7 @@ class Admission:
 
     def _admit(self) -> None:
         now = self._timer()
-        self._asked = {t: at for t, at in self._asked.items() if now - at < _ABOUT_S}
+        self._forget_who_is_gone(now)
         self._slots.plan(self._queue.heads(), now, self._asked.keys())
         while self._free and (waiter := self._queue.take(self._admits)) is not None:
             self._enter(waiter, now)
@@ -137,6 +138,11 @@ class Admission:
                 return
             self._background.remove(waiter)
             self._enter(waiter, now)
+
+    def _forget_who_is_gone(self, now: float) -> None:
+        """Who asked last is last."""
+        while self._asked and now - next(iter(self._asked.values())) >= _ABOUT_S:
+            self._asked.popitem(last=False)
 
     def _admits(self, waiter: Waiter) -> bool:
         alone = self._asked.keys() <= {waiter.tenant}

@@ -82,7 +82,7 @@ class Slots:
 
     def _has_its_share(self, tenant: str) -> bool:
         """Whether one slot more would be the last one that others could have."""
-        if self._count == 1 or set(self._about) <= {tenant}:
+        if self._count == 1 or all(about == tenant for about in self._about):
             return False
         return sum(held.tenant == tenant for held in self._held.values()) >= self._count - 1
 
