@@ -161,7 +161,8 @@ def _services(
     catalogue = _catalogue(settings, database, residency)
     relay = _relay(settings, database, engine, residency, metering, ledger)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
-    held_out = HeldOut(relay=relay, files=file_service)
+    paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path
+    held_out = HeldOut(relay=relay, files=file_service, path=paths)
     gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
     return Services(
         aliases=aliases,

@@ -1,12 +1,14 @@
 """The loss of a model on rows that it was not trained on, measured by the engine that serves it."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 
-from tunery_server.errors import InvalidRequest
+from tunery_server.errors import InvalidRequest, NotFound
+from tunery_server.files.jsonl import read_lines
 from tunery_server.records.rows import File
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.relay import InferenceRequest, Relay
@@ -21,25 +23,25 @@ class Files(Protocol):
     def get(self, tenant_id: str, file_id: str) -> File:
         """The file. Raises NotFound."""
 
-    def content(self, tenant_id: str, file_id: str) -> tuple[File, Iterator[bytes]]:
-        """The file and its bytes in pieces."""
-
 
 class HeldOut:
     """Measures in the background: whoever waits for an answer goes first."""
 
-    def __init__(self, *, relay: Relay, files: Files) -> None:
+    def __init__(self, *, relay: Relay, files: Files, path: Callable[[str], Path]) -> None:
         self._relay = relay
         self._files = files
+        self._path = path
 
     def rows(self, tenant_id: str, file_id: str, limit: int) -> tuple[Conversation, ...]:
         """The first conversations of a file. Blocking. Raises NotFound and InvalidRequest."""
         if self._files.get(tenant_id, file_id).format != "chat":
             raise InvalidRequest("gate.file_id: not a file of chats.", param="gate.file_id")
-        _, pieces = self._files.content(tenant_id, file_id)
-        lines = itertools.islice(_lines(pieces), limit)
+        lines = itertools.islice(read_lines(self._path(file_id)), limit)
         rows = (orjson.loads(line)["messages"] for line in lines)
-        found = tuple(row for row in rows if row[-1]["role"] == "assistant")
+        try:
+            found = tuple(row for row in rows if row[-1]["role"] == "assistant")
+        except FileNotFoundError:  # deleted between the look and the opening
+            raise NotFound(f"No file with id {file_id!r}.", param="gate.file_id") from None
         if not found:
             raise InvalidRequest("gate.file_id: no row ends with an answer.", param="gate.file_id")
         return found
@@ -77,12 +79,3 @@ class HeldOut:
             path=path, model=model, body=body, stream=False, include_usage=False, background=True
         )
         return orjson.loads(await self._relay.complete(Caller(tenant_id), request))
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from filter(bytes.strip, lines)
-    if rest.strip():
-        yield rest

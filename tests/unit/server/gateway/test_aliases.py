@@ -279,3 +279,15 @@ class TestGates:
             answer = await moved(gateway, model=new, gate={"file_id": file_id})
             assert answer.status_code in (400, 404)
         assert await asked(gateway) == old
+
+    async def test_a_file_that_went_meanwhile_is_absent(
+        self, gateway: Gateway, old: str, new: str
+    ) -> None:
+        await made(gateway, model=old)
+        turns = [{"role": role, "content": "a"} for role in ("user", "assistant")]
+        async with gateway.openai() as client:
+            rows = 12 * (orjson.dumps({"messages": turns}) + b"\n")
+            chats = await client.files.create(file=("a.jsonl", rows), purpose="fine-tune")
+        (gateway.settings.home / "files" / chats.id).unlink()
+        answer = await moved(gateway, model=new, gate={"file_id": chats.id})
+        assert answer.status_code == 404
