@@ -4,19 +4,17 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from openai.types.fine_tuning import FineTuningJob
 
 from tests.pirates import train_pirate
+from tests.redis_servers import RedisServer
 from tests.servers import RunningServer, start_server
 from tunery_server.config import BUNDLED_MODEL, default_home
 from tunery_server.records.database import Database
-from tunery_server.supervisor.valkey import valkey_command
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would every process that a test interrupts.
@@ -55,19 +53,10 @@ def tiny_model(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Valkey of the tests' own."""
-    folder = tmp_path_factory.mktemp("valkey")
-    socket = folder / "valkey.sock"
-    process = subprocess.Popen(valkey_command(folder, socket), stdout=subprocess.DEVNULL)
-    client = redis.Redis(unix_socket_path=str(socket))
-    for _ in range(1000):
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            time.sleep(0.01)
-    yield f"unix://{socket}"
-    process.terminate()
-    process.wait(10)
+    server = RedisServer("valkey", tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server.url
+    server.kill()
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """The servers that the queue has to run on, and a gateway that listens."""
 
 import itertools
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 import redis
 
 from tests.queues import LONG_S, MakeQueue
+from tests.redis_servers import RedisServer
 from tunery_server.queue.contract import JobQueue
 from tunery_server.queue.redis_queue import RedisQueue
 
@@ -21,16 +19,10 @@ _prefixes = (f"{{test-{number}}}" for number in itertools.count())
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Redis, where the machine has one."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("there is no redis-server on the PATH")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "redis.sock"
-    command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    yield f"unix://{socket}"
-    process.terminate()
-    process.wait(10)
+    server = RedisServer("redis-server", tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
 
 
 @pytest.fixture(params=["valkey", "redis_server"])
@@ -42,12 +34,6 @@ def queue_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def server(queue_url: str) -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(queue_url) as client:
-        for _ in range(1000):
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                time.sleep(0.01)
         client.flushall()
         yield client
 
