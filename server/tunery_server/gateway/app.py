@@ -5,10 +5,11 @@ import functools
 import gc
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import BaseRoute
 
 from tunery_server.config import Settings
 from tunery_server.engine.contract import Engine
@@ -74,9 +75,9 @@ def create_app(settings: Settings, engine: Engine | None = None, ask: Ask | None
         redirect_slashes=False,
         openapi_url=None,
         responses=openapi.ERRORS,
+        routes=list(_routes()),
     )
     app.state.services = composition.services
-    _add_routes(app)
     openapi.install(app)
     error_handlers.install(app)
     _add_edge(app, settings)
@@ -130,9 +131,15 @@ def http_options(settings: Settings, app: FastAPI) -> dict[str, Any]:
     }
 
 
-def _add_routes(app: FastAPI) -> None:
-    """Whatever is not added as public here wants a key."""
-    app.include_router(health.public)
+@functools.cache
+def _routes() -> Sequence[BaseRoute]:
+    """Whatever is not added as public here wants a key.
+
+    Made once a process: FastAPI takes most of a start to analyse them, and they hold nothing of an
+    app's.
+    """
+    together = APIRouter(responses=openapi.ERRORS)
+    together.include_router(health.public)
     for router in (
         inference.router,
         batches.router,
@@ -153,4 +160,5 @@ def _add_routes(app: FastAPI) -> None:
         audit_log.router,
         health.guarded,
     ):
-        app.include_router(router, dependencies=[Depends(authenticate)])
+        together.include_router(router, dependencies=[Depends(authenticate)])
+    return tuple(together.routes)
