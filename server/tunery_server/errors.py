@@ -21,6 +21,7 @@
     │   ├── RateLimited
     │   ├── EngineUnavailable
     │   ├── QueueUnavailable
+    │   ├── RecordUnavailable
     │   ├── ServerStopping
     │   └── StorageFull
     ├── LimitsUnavailable      nobody can say how much a caller has asked for
@@ -151,6 +152,12 @@ class EngineUnavailable(TryAgainLater):
 
 class QueueUnavailable(TryAgainLater):
     """Redis does not answer."""
+
+    code = "server_is_overloaded"
+
+
+class RecordUnavailable(TryAgainLater):
+    """The SQL database does not answer, or another process keeps it locked."""
 
     code = "server_is_overloaded"
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tunery_server.records.database import Database
 
 from tunery_server.config import Settings, read_settings
-from tunery_server.errors import ConfigError, RequestError
+from tunery_server.errors import ConfigError, RequestError, TryAgainLater
 
 
 def settings_of(**options: object) -> Settings:
@@ -45,9 +45,9 @@ def _user() -> str:
 
 @contextmanager
 def told_apart() -> Iterator[None]:
-    """A wrong setting or argument is a message, not a traceback."""
+    """A wrong setting or argument, or a server that is away, is a message, not a traceback."""
     try:
         yield
-    except (ConfigError, RequestError) as error:
+    except (ConfigError, RequestError, TryAgainLater) as error:
         typer.echo(f"tunery: {error.message}", err=True)
         raise typer.Exit(2) from error

@@ -27,6 +27,7 @@ from tunery_server.errors import (
     QueueUnavailable,
     QuotaExceeded,
     RateLimited,
+    RecordUnavailable,
     RequestTimeout,
     ServerStopping,
     StorageFull,
@@ -58,6 +59,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    RecordUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
 }

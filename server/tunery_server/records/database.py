@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -14,23 +14,31 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tunery_server.errors import StorageFull
+from tunery_server.errors import RecordUnavailable, StorageFull, TuneryError
+from tunery_server.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK_WAIT_S = 10.0
-_LOCK_POLL_S = 0.01
+PATIENCE_S = 10.0
+_POLL_S = 0.01
 _PRIMARY_CODE = 0xFF
 """Of SQLite's error codes the lowest byte is the kind; the others say more about it."""
 
 
 class Database:
-    """Hands out transactions. Blocking: call it from a thread, never from an event loop."""
+    """Hands out transactions. Blocking: call it from a thread, never from an event loop.
 
-    def __init__(self, url: str) -> None:
+    A transaction that cannot begin, for the server is away or another process holds SQLite's lock,
+    is begun again for ``patience_s``, and then raises RecordUnavailable.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         # An error's text ends up in a log, which is no place for what clients sent.
         self._readers = create_engine(url, hide_parameters=True)
-        if self._readers.dialect.name == "sqlite":
-            _prepare_sqlite(self._readers)
+        self._patience_s = patience_s
+        if self.dialect == "sqlite":
+            _prepare_sqlite(self._readers, wait_s=min(patience_s, PATIENCE_S))
         self._writers = self._readers.execution_options(sqlite_begin="IMMEDIATE")
 
     @property
@@ -40,26 +48,27 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view that waits for no writer."""
-        with self._readers.begin() as connection:
+        """A consistent view that waits for no writer. Raises RecordUnavailable."""
+        with self._transaction(self._readers) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Commit at the end, roll back on an exception. Raises StorageFull when the disk is."""
-        try:
-            with self._writers.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            if _is_full(error):
-                raise StorageFull("There is no room left on the server's disk.") from error
-            raise
+        """Commit at the end, roll back on an exception.
+
+        Raises StorageFull when the disk is, and RecordUnavailable.
+        """
+        with self._transaction(self._writers) as connection:
+            yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision; does nothing when it is there already."""
+        """Bring the schema to the newest revision; does nothing when it is there already.
+
+        Raises RecordUnavailable.
+        """
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self._writers.begin() as connection:
+        with self.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -67,13 +76,48 @@ class Database:
         """Give back every connection."""
         self._readers.dispose()
 
+    @contextmanager
+    def _transaction(self, engine: SqlEngine) -> Iterator[Connection]:
+        try:
+            with ExitStack() as stack:
+                yield self._begun(engine, stack)
+        except (OperationalError, sqlite3.OperationalError) as error:
+            known = _known(error)
+            if known is None:
+                raise
+            raise known from error
 
-def _is_full(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    return code & _PRIMARY_CODE == sqlite3.SQLITE_FULL
+    def _begun(self, engine: SqlEngine, stack: ExitStack) -> Connection:
+        deadline = time.monotonic() + self._patience_s
+        waiting = False
+        while True:
+            try:
+                return stack.enter_context(engine.begin())
+            except (OperationalError, sqlite3.OperationalError) as error:
+                away = _known(error)
+                if not isinstance(away, RecordUnavailable) or time.monotonic() > deadline:
+                    raise
+                if not waiting:
+                    log.warning("waiting for the database", reason=away.message)
+                waiting = True
+                time.sleep(_POLL_S)
 
 
-def _prepare_sqlite(engine: SqlEngine) -> None:
+def _known(error: OperationalError | sqlite3.OperationalError) -> TuneryError | None:
+    """What it means for whoever asked; None for a mistake of ours."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    if not isinstance(cause, sqlite3.Error):  # a database server's: lost, starting, stopping
+        return RecordUnavailable("The server's database does not answer.")
+    match cause.sqlite_errorcode & _PRIMARY_CODE:
+        case sqlite3.SQLITE_FULL:
+            return StorageFull("There is no room left on the server's disk.")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return RecordUnavailable("The server's database is locked by another process.")
+        case _:
+            return None
+
+
+def _prepare_sqlite(engine: SqlEngine, *, wait_s: float) -> None:
     """WAL lets readers go on beside a writer; a write transaction takes its lock at once.
 
     Without BEGIN IMMEDIATE a transaction that reads and then writes can fail with SQLITE_BUSY,
@@ -84,9 +128,10 @@ def _prepare_sqlite(engine: SqlEngine) -> None:
     def _connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON"):
+        busy_timeout = f"busy_timeout={round(wait_s * 1000)}"
+        for pragma in (busy_timeout, "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
-        _enter_wal(cursor)
+        _enter_wal(cursor, wait_s)
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -95,9 +140,9 @@ def _prepare_sqlite(engine: SqlEngine) -> None:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-def _enter_wal(cursor: DBAPICursor) -> None:
+def _enter_wal(cursor: DBAPICursor, wait_s: float) -> None:
     """Changing the journal of a new file needs it alone, and SQLite does not wait for that."""
-    deadline = time.monotonic() + _LOCK_WAIT_S
+    deadline = time.monotonic() + wait_s
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -105,4 +150,4 @@ def _enter_wal(cursor: DBAPICursor) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_LOCK_POLL_S)
+            time.sleep(_POLL_S)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from tunery_server.errors import StorageFull
+from tunery_server.errors import TryAgainLater
 from tunery_server.records.usage import HOUR_S
 from tunery_server.records.usage_rows import Amounts, UsageKey
 from tunery_server.serving.caller import Caller
@@ -68,7 +68,7 @@ class Ledger:
             moved, self._waiting = self._waiting, {}
         try:
             self._sums.add(list(moved.items()))
-        except (SQLAlchemyError, StorageFull) as error:
+        except (SQLAlchemyError, TryAgainLater) as error:
             log.error("usage is not written yet", error=type(error).__name__)
             for key, amounts in moved.items():
                 self._put(key, amounts)

@@ -7,7 +7,7 @@ from functools import partial
 
 from tunery_adapters import fault
 from tunery_adapters.fault import Point
-from tunery_server.errors import QueueUnavailable
+from tunery_server.errors import QueueUnavailable, RecordUnavailable
 from tunery_server.jobs.line import need, waited_s
 from tunery_server.queue.contract import Lease, Need, Yielding
 from tunery_server.records.rows import Job
@@ -71,7 +71,7 @@ class Worker:
     async def _work_once(self) -> None:
         try:
             started = await self._fill() or await self._replace()
-        except QueueUnavailable:
+        except (QueueUnavailable, RecordUnavailable):
             await asyncio.sleep(_BACK_OFF_S)
             return
         if not started and len(self._running) >= self._capacity.slots:

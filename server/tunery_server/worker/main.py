@@ -37,6 +37,8 @@ from tunery_server.worker.publisher import Publisher
 from tunery_server.worker.reconciler import Reconciler
 
 _RENEWALS_PER_LEASE = 4
+_RECORD_PATIENCE_S = 600.0
+"""A trainer that waits for its worker, which waits for the database, loses nothing but time."""
 _LOAD_TIMEOUT_S = 300.0
 """An engine that has to start anew is waited for so long before a job ends without it."""
 
@@ -45,7 +47,7 @@ def run(settings: Settings) -> None:
     """Work until SIGTERM."""
     configure(settings.log_level, process="worker")
     durability.check(settings)
-    database = Database(settings.database)
+    database = Database(settings.database, patience_s=_RECORD_PATIENCE_S)
     database.migrate()
     asyncio.run(_run(settings, database))
     database.close()

@@ -5,7 +5,7 @@ import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from tunery_server.errors import LeaseLost, StorageFull
+from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull
 from tunery_server.telemetry.logging import get_logger
 from tunery_server.worker.recorder import Recorder
 from tunery_server.worker.trainer import TrainerFailed, TrainerStopped
@@ -17,14 +17,17 @@ log = get_logger(__name__)
 async def recorded(recorder: Recorder) -> AsyncIterator[None]:
     """Turn what the attempt raises into the job's state; success is written by the attempt.
 
-    LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now. A trainer
-    that was stopped leaves a job that is paused, or back in line.
+    LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now. Nor does
+    RecordUnavailable: nobody can be told, so the lease runs out and the job goes on in another
+    attempt. A trainer that was stopped leaves a job that is paused, or back in line.
     """
     job_id = recorder.job.id
     try:
         yield
     except LeaseLost:
         log.info("job is no longer ours", job_id=job_id, attempt=recorder.job.attempt)
+    except RecordUnavailable:
+        log.error("the database does not answer; the job goes on in another attempt", job_id=job_id)
     except TrainerStopped:
         await _written(recorder.release)
     except TrainerFailed as error:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -77,11 +78,21 @@ def start_worker(
             worker.send_signal(signal.SIGCONT)
         worker.terminate()
         worker.wait(90)
+    for log in sorted(tmp_path.glob("worker-*.log")):
+        print(log.read_text())  # pytest shows it with a failure
 
 
 def trainers(worker: "subprocess.Popen[bytes]") -> list[int]:
     found = descendants(worker.pid).items()
     return alive(pid for pid, line in found if "tunery_adapters.training" in line)
+
+
+def freeze(worker: "subprocess.Popen[bytes]", record: Path) -> None:
+    """Stop it, but not while it has SQLite's lock, with which it would stop everybody's writing."""
+    connection = sqlite3.connect(record, timeout=START_S, isolation_level=None)
+    with contextlib.closing(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        worker.send_signal(signal.SIGSTOP)
 
 
 @pytest.mark.promise("P5", fault="SIGSTOP of a worker past its lease, then SIGCONT")
@@ -98,7 +109,7 @@ def test_its_trainer_ends_before_the_job_is_anothers_and_it_writes_nothing_more(
     frozen = start_worker()
     until(lambda: now().progress is not None, within_s=START_S)
     [trainer] = trainers(frozen)
-    frozen.send_signal(signal.SIGSTOP)
+    freeze(frozen, tmp_path / "records.db")
     until(lambda: not alive([trainer]), within_s=LEASE_S)
     second = start_worker()
     until(lambda: now().attempt == 2, within_s=START_S)

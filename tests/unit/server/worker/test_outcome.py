@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.rows import a_job
-from tunery_server.errors import LeaseLost, StorageFull
+from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
@@ -53,6 +53,13 @@ async def test_what_goes_wrong_fails_the_job_with_its_reason(
     assert now.error is not None
     assert now.error["code"] == code
     assert "secret" not in now.error["message"]
+
+
+async def test_an_attempt_whose_database_is_away_leaves_the_job_to_another(
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
+) -> None:
+    await ended(recorder, clock, RecordUnavailable("away"))
+    assert jobs.get_any(job.id) == job
 
 
 async def test_a_stopped_job_goes_back_in_line(
