@@ -10,19 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from made_page import renewed, tell
+
 DOCS = Path(__file__).parent
-PAGE = DOCS / "compatibility.md"
 DATA = DOCS / "compatibility"
 FOUND = DOCS.parent / "build" / "compatibility"
-MARK = "<!-- made by compatibility_table.py -->\n"
 
 
 def page() -> str:
     """The whole page with fresh tables."""
+    return renewed(__file__, tables())
+
+
+def tables() -> str:
+    """What the tests found of the client's own tests, and of its types."""
     tests = json.loads((DATA / "client_tests.json").read_text())
     fields = json.loads((DATA / "fields.json").read_text())
-    made = f"{_tests(tests)}\n{_fields(fields)}"
-    return PAGE.read_text().partition(MARK)[0] + MARK + "\n" + made
+    return f"{_tests(tests)}\n{_fields(fields)}"
 
 
 def _tests(found: dict[str, Any]) -> str:
@@ -76,6 +80,4 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         for data in sorted(FOUND.glob("*.json")):
             shutil.copy(data, DATA)
-        PAGE.write_text(page())
-    else:
-        sys.stdout.write(page())
+    tell(__file__, tables())

@@ -1,15 +1,12 @@
 """Prints the table of docs/parameters.md: ``python docs/parameters_table.py --write`` renews it."""
 
-import sys
-from pathlib import Path
 from typing import Any
+
+from made_page import renewed, tell
 
 from tunery_server.gateway.protocol.chat import ChatRequest
 from tunery_server.gateway.protocol.completions import CompletionRequest
 from tunery_server.gateway.protocol.sampling import NOT_FORWARDED
-
-PAGE = Path(__file__).with_name("parameters.md")
-MARK = "<!-- made by parameters_table.py -->\n"
 
 REQUESTS: tuple[type[ChatRequest | CompletionRequest], ...] = (ChatRequest, CompletionRequest)
 USED_HERE = {"model", "stream_options"}
@@ -64,11 +61,8 @@ def _number(value: Any) -> str:
 
 def page() -> str:
     """The whole page with a fresh table."""
-    return PAGE.read_text().partition(MARK)[0] + MARK + "\n" + table()
+    return renewed(__file__, table())
 
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        PAGE.write_text(page())
-    else:
-        sys.stdout.write(table())
+    tell(__file__, table())

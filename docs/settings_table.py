@@ -1,12 +1,8 @@
 """Prints the table of docs/settings.md: ``python docs/settings_table.py --write`` renews it."""
 
-import sys
-from pathlib import Path
+from made_page import renewed, tell
 
 from tunery_server.config import PREFIX, UNPREFIXED, Settings
-
-PAGE = Path(__file__).with_name("settings.md")
-MARK = "<!-- made by settings_table.py -->\n"
 
 
 def table() -> str:
@@ -22,11 +18,8 @@ def table() -> str:
 
 def page() -> str:
     """The whole page with a fresh table."""
-    return PAGE.read_text().partition(MARK)[0] + MARK + "\n" + table()
+    return renewed(__file__, table())
 
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        PAGE.write_text(page())
-    else:
-        sys.stdout.write(table())
+    tell(__file__, table())

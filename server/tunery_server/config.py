@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(default=30.0, gt=0)
     """How long running streams may go on after SIGTERM."""
 
+    max_metric_names: int = Field(default=50, ge=0, le=1000)
+    """Tenants, adapters and aliases with metrics of their own, so many of each: the busiest."""
+
     audit_retention_days: int = Field(default=365, ge=1)
     """For how long the audit log says who changed what."""
 

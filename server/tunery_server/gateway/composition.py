@@ -32,6 +32,7 @@ from tunery_server.gateway.administration import administration
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.batch_lines import BatchLines
 from tunery_server.gateway.deps import Services
+from tunery_server.gateway.error_handlers import status_of
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.job_services import JobServices, compose_jobs
 from tunery_server.jobs.feed import Feed
@@ -76,6 +77,7 @@ from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver
 from tunery_server.serving.shadows import Shadows
 from tunery_server.serving.slots import Slots
+from tunery_server.serving.traffic import Traffic
 from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.webhooks.destinations import Destinations
 from tunery_server.webhooks.poster import Poster
@@ -159,7 +161,8 @@ def _services(
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
     residency = Residency(engine)
     catalogue = _catalogue(settings, database, residency)
-    relay = _relay(settings, database, engine, residency, metering, ledger)
+    traffic = Traffic(settings.max_metric_names, status_of=status_of)
+    relay = _relay(settings, database, engine, residency, metering, ledger, traffic)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
     paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path
     held_out = HeldOut(relay=relay, files=file_service, path=paths)
@@ -186,6 +189,7 @@ def _services(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
         relay=relay,
+        traffic=traffic,
         usage=UsageReports(UsageRecords(database), ledger),
         uploads=_upload_service(settings, database, file_service),
         watchers=Watchers(
@@ -338,6 +342,7 @@ def _relay(
     residency: Residency,
     metering: Metering,
     ledger: Ledger,
+    traffic: Traffic,
 ) -> Relay:
     return Relay(
         engine=engine,
@@ -358,6 +363,7 @@ def _relay(
         ),
         breaker=Breaker(timer=time.monotonic),
         shadows=Shadows(),
+        traffic=traffic,
         salt=CacheSalt(read_or_make_secret(settings.home / "cache-salt.key")),
         timer=time.perf_counter,
     )

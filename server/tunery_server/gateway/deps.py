@@ -34,6 +34,7 @@ from tunery_server.serving.permissions import Permissions
 from tunery_server.serving.promotion import Promotion
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
+from tunery_server.serving.traffic import Traffic
 from tunery_server.serving.usage_reports import UsageReports
 from tunery_server.webhooks.service import WebhookService
 
@@ -61,6 +62,7 @@ class Services:
     promotion: Promotion
     relay: Relay
     residency: Residency
+    traffic: Traffic
     uploads: UploadService
     watchers: Watchers
     usage: UsageReports

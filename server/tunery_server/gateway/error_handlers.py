@@ -116,10 +116,15 @@ def error_body(
 def body_of(error: TuneryError, path: str = "") -> tuple[HTTPStatus, bytes]:
     """Status and body of one of our errors. ``path`` is the route's, which may name fields."""
     error = _translated(error, path)
-    status = STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, _internal()
     return status, error_body(error.message, status=status, code=error.code, param=error.param)
+
+
+def status_of(error: TuneryError) -> HTTPStatus:
+    """The status that one of our errors is answered with."""
+    return STATUSES.get(type(_translated(error)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def response_to(error: TuneryError, headers: Mapping[str, str] | None = None) -> Response:

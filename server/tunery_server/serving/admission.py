@@ -20,7 +20,9 @@ _ABOUT_S = 60.0
 class Place:
     """A place in the engine, held by one request."""
 
-    def __init__(self, waiter: Waiter, queue: FairQueue) -> None:
+    def __init__(self, waiter: Waiter, queue: FairQueue, waited_s: float) -> None:
+        self.waited_s = waited_s
+        """How long it was waited for."""
         self._waiter = waiter
         self._queue = queue
         self._expected = waiter.cost
@@ -80,11 +82,12 @@ class Admission:
         waiter = Waiter(tenant=tenant, adapter=adapter, cost=cost, since=self._timer())
         with _counted_as_waiting(background):
             await self._wait(waiter, background=background)
+        waited_s = self._timer() - waiter.since
         if not background:
-            metrics.ADMISSION_WAIT.observe(self._timer() - waiter.since)
+            metrics.ADMISSION_WAIT.observe(waited_s)
         try:
             with metrics.REQUESTS_RUNNING.track_inprogress():
-                yield Place(waiter, self._queue)
+                yield Place(waiter, self._queue, waited_s)
         finally:
             self._leave(waiter)
 

@@ -18,6 +18,7 @@ from tunery_server.serving.metering import Meter, Metering, tokens_of
 from tunery_server.serving.residency import Residency
 from tunery_server.serving.resolver import Resolver, Route, Target
 from tunery_server.serving.shadows import Shadows
+from tunery_server.serving.traffic import Sight, Traffic
 from tunery_server.serving.usage import StreamCut, StreamUsage, Usage, usage_of
 from tunery_server.telemetry import metrics
 
@@ -68,9 +69,6 @@ class _Opened:
     reply: Reply
     meter: Meter
     place: Place
-    role: str | None
-    """``primary`` beside a shadow, ``shadow``, or None where there is none."""
-    began: float
 
 
 class Relay:
@@ -87,6 +85,7 @@ class Relay:
         admission: Admission,
         breaker: Breaker,
         shadows: Shadows,
+        traffic: Traffic,
         salt: Callable[[str], str],
         timer: Callable[[], float],
     ) -> None:
@@ -98,6 +97,7 @@ class Relay:
         self._admission = admission
         self._breaker = breaker
         self._shadows = shadows
+        self._traffic = traffic
         self._salt = salt
         self._timer = timer
 
@@ -107,18 +107,20 @@ class Relay:
 
     async def complete(self, caller: Caller, request: InferenceRequest) -> bytes:
         """The whole answer as the engine wrote it."""
-        return await self._complete(caller, request, await self._route(caller, request))
+        with self._traffic.seen(caller.tenant_id) as sight:
+            sight.route = await self._route(caller, request)
+            return await self._complete(caller, request, sight.route, sight)
 
     async def _complete(
-        self, caller: Caller, request: InferenceRequest, route: Route, *, role: str | None = None
+        self, caller: Caller, request: InferenceRequest, route: Route, sight: Sight
     ) -> bytes:
         async with AsyncExitStack() as stack:
             stack.enter_context(self._noticing_a_loss())
-            opened = await self._open(stack, caller, request, route, role)
+            opened = await self._open(stack, caller, request, route, sight)
             answer = b"".join([chunk async for chunk in opened.reply.chunks()])
             usage = usage_of(answer)
             await opened.meter.settle(usage)
-        self._record(caller, request, opened, usage)
+        self._record(caller, request, opened, usage, sight)
         return answer
 
     async def stream(
@@ -130,10 +132,11 @@ class Relay:
         become a status. Closing the iterator aborts the request in the engine.
         """
         started = self._timer()
-        route = await self._route(caller, request)
         async with AsyncExitStack() as stack:
+            sight = stack.enter_context(self._traffic.seen(caller.tenant_id))
+            sight.route = route = await self._route(caller, request)
             stack.enter_context(self._noticing_a_loss())
-            opened = await self._open(stack, caller, request, route)
+            opened = await self._open(stack, caller, request, route, sight)
             usage = StreamUsage(passed=request.include_usage, running=_counts_as_it_goes(request))
             first = True
             try:
@@ -143,13 +146,15 @@ class Relay:
                         elapsed = self._timer() - started
                         metrics.TIME_TO_FIRST_TOKEN.labels(opened.target.kind).observe(elapsed)
                     events = usage.feed(chunk)
+                    sight.chunk(usage.completion_tokens)
                     if usage.done:  # before the client knows that it may ask again
+                        sight.answered = True
                         await opened.meter.settle(usage.usage)
                     if events:
                         yield events
             finally:
                 await opened.meter.settle(usage.usage)
-                self._record(caller, request, opened, usage.usage)
+                self._record(caller, request, opened, usage.usage, sight)
             if not usage.done:
                 raise StreamCut
 
@@ -168,7 +173,7 @@ class Relay:
         caller: Caller,
         request: InferenceRequest,
         route: Route,
-        role: str | None = None,
+        sight: Sight,
     ) -> _Opened:
         target = route.target
         if target.folder is not None:
@@ -184,6 +189,7 @@ class Relay:
                 background=request.background,
             )
         )
+        sight.queue_wait_s = None if request.background else place.waited_s
         if target.folder is not None:
             await self._residency.ensure(target.name, target.folder)
         prompt = await self._plain(request, size)
@@ -192,17 +198,17 @@ class Relay:
         body = {**prompt, "model": target.name, "cache_salt": salt}
         if request.stream:
             body["stream_options"] = {**body.get("stream_options", {}), **_COUNTED}
-        if route.shadow is not None and not request.background:
-            role = "primary"
-            self._shadows.start(self._shadow(caller, request, Route(route.shadow)))
+        shadow = None if request.background else route.of_the_shadow()
+        if shadow is not None:
+            sight.role = "primary"
+            self._shadows.start(self._shadow(caller, request, shadow))
+        sight.sent()
         forwarded = self._engine.forward(request.path, orjson.dumps(body))
         return _Opened(
             target=target,
-            began=self._timer(),
             reply=await stack.enter_async_context(forwarded),
             meter=meter,
             place=place,
-            role=role,
         )
 
     async def _route(self, caller: Caller, request: InferenceRequest) -> Route:
@@ -212,7 +218,9 @@ class Relay:
         """The same request to another adapter: whole, in the background, at nobody's expense."""
         body = {key: value for key, value in request.body.items() if key not in _ABOUT_STREAMS}
         copy = replace(request, body=body, stream=False, background=True)
-        return await self._complete(Caller(caller.tenant_id), copy, route, role="shadow")
+        with self._traffic.seen(caller.tenant_id) as sight:
+            sight.route, sight.role = route, "shadow"
+            return await self._complete(Caller(caller.tenant_id), copy, route, sight)
 
     async def _plain(self, request: InferenceRequest, size: int) -> dict[str, Any]:
         """The body with no special token spelt in what a chat template will render."""
@@ -225,15 +233,18 @@ class Relay:
         return {**request.body, **await asyncio.to_thread(tokens.as_text, chat)}
 
     def _record(
-        self, caller: Caller, request: InferenceRequest, opened: _Opened, usage: Usage | None
+        self,
+        caller: Caller,
+        request: InferenceRequest,
+        opened: _Opened,
+        usage: Usage | None,
+        sight: Sight,
     ) -> None:
         if usage is None:
             return
+        sight.took(usage)
         opened.place.took(usage.prompt_tokens + usage.completion_tokens)
         kind = opened.target.kind
         metrics.TOKENS.labels(kind, "prompt").inc(usage.prompt_tokens)
         metrics.TOKENS.labels(kind, "completion").inc(usage.completion_tokens)
         self._ledger.add(caller, opened.target.name, usage, background=request.background)
-        if opened.role is not None:
-            metrics.SHADOWED_DURATION.labels(opened.role).observe(self._timer() - opened.began)
-            metrics.SHADOWED_TOKENS.labels(opened.role).inc(usage.completion_tokens)

@@ -39,6 +39,14 @@ class Route:
 
     target: Target
     shadow: Target | None = None
+    alias: str = ""
+    """The alias that the request named, if it did."""
+    arm: str = "stable"
+    """Which of the alias's adapters: ``stable``, ``canary`` or ``shadow``."""
+
+    def of_the_shadow(self) -> "Route | None":
+        """Where the copy goes; None when nobody gets one."""
+        return Route(self.shadow, alias=self.alias, arm="shadow") if self.shadow else None
 
 
 class AdapterLookup(Protocol):
@@ -95,9 +103,11 @@ class Resolver:
         alias = self._aliases.newest(tenant_id, model) if ALIAS.fullmatch(model) else None
         if alias is None or alias.model is None:
             return Route(self._found(tenant_id, model))
-        canary = alias.canary if _share(alias, user) < alias.canary_weight else None
-        target = self._target(tenant_id, canary) or self._found(tenant_id, alias.model)
-        return Route(target, self._target(tenant_id, alias.shadow))
+        chosen = alias.canary if _share(alias, user) < alias.canary_weight else None
+        canary = self._target(tenant_id, chosen)
+        target = canary or self._found(tenant_id, alias.model)
+        shadow = self._target(tenant_id, alias.shadow)
+        return Route(target, shadow, alias.name, "canary" if canary else "stable")
 
     def _found(self, tenant_id: str, model: str) -> Target:
         target = self._target(tenant_id, model)

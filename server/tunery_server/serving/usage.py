@@ -69,6 +69,13 @@ class StreamUsage:
         prompt_tokens = max(choice.prompt_tokens for choice in choices)
         return Usage(prompt_tokens, sum(choice.completion_tokens for choice in choices))
 
+    @property
+    def completion_tokens(self) -> int:
+        """Of the answer so far."""
+        if self._total is not None:
+            return self._total.completion_tokens
+        return sum(choice.completion_tokens for choice in self._so_far.values())
+
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client: whole events, less what it did not ask for.
 

@@ -1,7 +1,7 @@
-"""Every metric that Tunery exports, declared once.
+"""Every metric that Tunery exports of all tenants together, declared once.
 
 Labels are route templates, statuses and kinds: never a model name, a key or anything else that a
-client chose, so that their number is bounded.
+client chose, so that their number is bounded. ``telemetry/families.py`` has those with names.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -44,17 +44,6 @@ REQUESTS_UNCOUNTED = Counter(
 )
 SHADOWS = Counter(
     "tunery_shadow_requests_total", "Copies of requests for an alias's shadow.", ["outcome"]
-)
-SHADOWED_DURATION = Histogram(
-    "tunery_shadowed_duration_seconds",
-    "Time in the engine of requests that have a shadow, and of their shadows.",
-    ["role"],
-    buckets=_LATENCY_S,
-)
-SHADOWED_TOKENS = Counter(
-    "tunery_shadowed_completion_tokens_total",
-    "Tokens of answers that have a shadow, and of their shadows.",
-    ["role"],
 )
 ENGINE_READY = Gauge("tunery_engine_ready", "1 while the engine answers, else 0.")
 ENGINE_STARTS = Counter("tunery_engine_starts_total", "Engine processes seen by the gateway.")

@@ -159,7 +159,8 @@ async def test_a_shadow_gets_a_copy_and_nobody_its_answer(
             await gateway.engine.idle.wait()
             text = (await http.get("/metrics")).text
     for role in ("primary", "shadow"):
-        assert f'tunery_shadowed_duration_seconds_count{{role="{role}"}}' in text
+        labels = f'alias="bot",role="{role}",tenant="acme"'
+        assert f"tunery_shadowed_duration_seconds_count{{{labels}}} 2.0" in text
 
 
 async def test_a_failing_shadow_is_nobodys_concern(gateway: Gateway, old: str, new: str) -> None:

@@ -1,0 +1,102 @@
+"""Tallies as Prometheus reads them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from tunery_server.telemetry.busiest import Busiest, Labels
+from tunery_server.telemetry.histogram import Histogram
+from tunery_server.telemetry.tally import AliasTally, Counts, Tally
+
+T = TypeVar("T")
+
+
+def of_requests(subject: str, tallies: Busiest[Tally]) -> Iterator[Metric]:
+    """Requests, tokens and times of each ``subject``, tenant or adapter."""
+    rows = tallies.rows()
+    name, labels = f"tunery_{subject}", tallies.labels
+    yield _counter(
+        f"{name}_requests",
+        f"Inference requests by {subject} and class of status; 499: the client did not wait.",
+        (*labels, "status"),
+        _each(rows, lambda tally: tally.requests),
+    )
+    yield _counter(
+        f"{name}_tokens",
+        f"Tokens of inference requests by {subject}; those cached are among the prompt's.",
+        (*labels, "kind"),
+        _each(rows, lambda tally: tally.tokens),
+    )
+    yield _histogram(
+        f"{name}_queue_wait_seconds",
+        f"Time that inference requests waited for a place in the engine, by {subject}.",
+        labels,
+        ((names, tally.queue_wait) for names, tally in rows),
+    )
+    yield _histogram(
+        f"{name}_time_to_first_token_seconds",
+        f"Time from a streamed request to the first chunk of its answer, by {subject}.",
+        labels,
+        ((names, tally.time_to_first_token) for names, tally in rows),
+    )
+    yield _histogram(
+        f"{name}_inter_token_latency_seconds",
+        f"Time between two tokens of a streamed answer, by {subject}.",
+        labels,
+        ((names, tally.inter_token_latency) for names, tally in rows),
+    )
+
+
+def of_aliases(tallies: Busiest[AliasTally]) -> Iterator[Metric]:
+    """Who answers under an alias, and how its shadow compares."""
+    rows, labels = tallies.rows(), tallies.labels
+    yield _counter(
+        "tunery_alias_requests",
+        "Inference requests that named an alias, by who answered: stable, canary, or a shadow.",
+        (*labels, "arm", "status"),
+        _each(rows, lambda tally: tally.requests),
+    )
+    yield _histogram(
+        "tunery_shadowed_duration_seconds",
+        "Time in the engine of requests that have a shadow, and of their shadows.",
+        (*labels, "role"),
+        (
+            ((*names, role), durations)
+            for names, tally in rows
+            for role, durations in tally.durations.copy().items()
+        ),
+    )
+    yield _counter(
+        "tunery_shadowed_completion_tokens",
+        "Tokens of answers that have a shadow, and of their shadows.",
+        (*labels, "role"),
+        _each(rows, lambda tally: tally.completion_tokens),
+    )
+
+
+def _each(
+    rows: Iterable[tuple[Labels, T]], counts: Callable[[T], Counts]
+) -> Iterator[tuple[Labels, float]]:
+    """Every count of every name, under the name's labels and its own."""
+    for names, tally in rows:
+        for values, count in counts(tally).copy().items():
+            yield (*names, *values), count
+
+
+def _counter(
+    name: str, meaning: str, labels: Labels, samples: Iterable[tuple[Labels, float]]
+) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=labels)
+    for values, count in samples:
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(
+    name: str, meaning: str, labels: Labels, samples: Iterable[tuple[Labels, Histogram]]
+) -> Metric:
+    family = HistogramMetricFamily(name, meaning, labels=labels)
+    for values, histogram in samples:
+        family.add_metric(values, histogram.buckets(), histogram.sum)
+    return family

@@ -1,0 +1,35 @@
+"""What is counted for one name; ``telemetry/busiest.py`` chooses the names."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tunery_server.telemetry.busiest import Labels
+from tunery_server.telemetry.histogram import Histogram
+
+Counts = Counter[Labels]
+"""By the values of further labels."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Inference requests of a tenant, or for a model."""
+
+    requests: Counts = field(default_factory=Counter)
+    """By the class of their status."""
+    tokens: Counts = field(default_factory=Counter)
+    """By kind: prompt, cached, completion."""
+    queue_wait: Histogram = field(default_factory=Histogram)
+    time_to_first_token: Histogram = field(default_factory=Histogram)
+    inter_token_latency: Histogram = field(default_factory=Histogram)
+
+
+@dataclass(slots=True, kw_only=True)
+class AliasTally:
+    """Requests that named an alias."""
+
+    requests: Counts = field(default_factory=Counter)
+    """By arm, and the class of their status."""
+    durations: dict[str, Histogram] = field(default_factory=dict)
+    """In the engine, by role: ``primary`` for requests that have a shadow, and ``shadow``."""
+    completion_tokens: Counts = field(default_factory=Counter)
+    """By role."""
