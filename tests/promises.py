@@ -33,7 +33,7 @@ PROMISES = {
     "P6": "Recovery survives its own crash",
     "P7": "A job that kills its worker is stopped, not looped",
     "P8": "A resumed run gives the adapter of an undisturbed one",
-    "P9": "A restart of Redis is a hiccup",
+    "P9": "A restart of Redis, or a database that is away, is a hiccup",
     "P10": "A Redis without room refuses, and corrupts nothing",
     "P11": "A full disk fails one job cleanly",
     "P12": "A job that runs out of memory takes nothing else down",
