@@ -1,11 +1,15 @@
 """Prints the table of docs/metrics.md: ``python docs/metrics_table.py --write`` renews it."""
 
+import time
 from collections.abc import Iterator
 
 from made_page import renewed, tell
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
+from tunery_server.jobs.statistics import JobStatistics
+from tunery_server.records.database import Database
+from tunery_server.records.job_numbers import JobNumbers
 from tunery_server.serving.traffic import Traffic
 from tunery_server.telemetry import metrics
 
@@ -29,8 +33,10 @@ def every() -> Iterator[tuple[Metric, tuple[str, ...]]]:
         if isinstance(declared, MetricWrapperBase):
             for metric in declared.describe():
                 yield metric, declared._labelnames
-    for metric in Traffic(1, status_of=lambda _: 500).collect():
-        yield metric, metric._labelnames  # type: ignore[attr-defined]
+    jobs = JobStatistics(1, JobNumbers(Database("sqlite://")), clock=time.time)
+    for collector in (Traffic(1, status_of=lambda _: 500), jobs):
+        for metric in collector.collect():
+            yield metric, metric._labelnames
 
 
 def page() -> str:

@@ -184,6 +184,7 @@ def _services(
         ),
         files=file_service,
         jobs=job_services.jobs,
+        job_statistics=job_services.statistics,
         estimates=job_services.estimates,
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time

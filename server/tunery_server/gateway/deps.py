@@ -22,6 +22,7 @@ from tunery_server.gateway.wire import Wire, wire_of
 from tunery_server.jobs.estimate import Estimates
 from tunery_server.jobs.feed import Feed
 from tunery_server.jobs.service import JobService
+from tunery_server.jobs.statistics import JobStatistics
 from tunery_server.jobs.watchers import Watchers
 from tunery_server.records.actor import Actor, identify
 from tunery_server.records.idempotency import Sending
@@ -58,6 +59,7 @@ class Services:
     files: FileService
     imports: Imports
     jobs: JobService
+    job_statistics: JobStatistics
     permissions: Permissions
     promotion: Promotion
     relay: Relay

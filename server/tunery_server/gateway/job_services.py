@@ -13,6 +13,7 @@ from tunery_server.jobs.hardware import Hardware
 from tunery_server.jobs.intake import Intake
 from tunery_server.jobs.lineage import Lineage
 from tunery_server.jobs.service import JobService
+from tunery_server.jobs.statistics import JobStatistics
 from tunery_server.jobs.survey_process import SurveyProcesses
 from tunery_server.jobs.surveys import Ask, Surveys
 from tunery_server.queue.contract import JobQueue
@@ -20,22 +21,24 @@ from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
+from tunery_server.records.job_numbers import JobNumbers
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.tenants import TenantPolicies, default_policy
 
 
 @dataclass(frozen=True, slots=True)
 class JobServices:
-    """Jobs, and what is asked before there is one."""
+    """Jobs, what is asked before there is one, and how all of them do."""
 
     jobs: JobService
     estimates: Estimates
+    statistics: JobStatistics
 
 
 def compose_jobs(
     settings: Settings, database: Database, queue: JobQueue, ask: Ask | None = None
 ) -> JobServices:
-    """Both, on one record and one queue; ``ask`` looks at files, by default a process."""
+    """All of them, on one record and one queue; ``ask`` looks at files, by default a process."""
     base = BaseModel(settings.base_model_path)
     hardware = Hardware.of(detect_device(settings), settings.threads_of_a_trainer)
     surveys = _surveys(settings, base, ask or SurveyProcesses())
@@ -49,7 +52,8 @@ def compose_jobs(
         base=base,
         hardware=hardware,
     )
-    return JobServices(_jobs(settings, database, queue, intake), estimates)
+    statistics = JobStatistics(settings.max_metric_names, JobNumbers(database), clock=time.time)
+    return JobServices(_jobs(settings, database, queue, intake), estimates, statistics)
 
 
 def _surveys(settings: Settings, base: BaseModel, ask: Ask) -> Surveys:

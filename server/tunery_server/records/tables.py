@@ -152,7 +152,7 @@ jobs = Table(
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
     Column("started_at", Float),
-    Column("finished_at", Float),
+    Column("finished_at", Float, index=True),
     Column("estimated_finish", Float),
     Column("trained_tokens", Integer),
     Column("fine_tuned_model", String),

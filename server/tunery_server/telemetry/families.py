@@ -3,11 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 from tunery_server.telemetry.busiest import Busiest, Labels
 from tunery_server.telemetry.histogram import Histogram
-from tunery_server.telemetry.tally import AliasTally, Counts, Tally
+from tunery_server.telemetry.tally import AliasTally, Counts, JobTally, Tally
 
 T = TypeVar("T")
 
@@ -75,6 +80,43 @@ def of_aliases(tallies: Busiest[AliasTally]) -> Iterator[Metric]:
     )
 
 
+def of_jobs(tallies: Busiest[JobTally]) -> Iterator[Metric]:
+    """Fine-tuning jobs, as every gateway finds them in the record."""
+    rows, labels = tallies.rows(), tallies.labels
+    yield _filled(
+        GaugeMetricFamily(
+            "tunery_tenant_fine_tuning_jobs",
+            "Fine-tuning jobs that have not ended, by tenant and status.",
+            labels=(*labels, "status"),
+        ),
+        _each(rows, lambda tally: tally.standing),
+    )
+    yield _counter(
+        "tunery_tenant_fine_tuning_jobs_ended",
+        "Fine-tuning jobs that have ended, by tenant and last status.",
+        (*labels, "status"),
+        _each(rows, lambda tally: tally.ended),
+    )
+    yield _histogram(
+        "tunery_tenant_claim_wait_seconds",
+        "Time that a job had waited for a worker when one claimed it, runs and pauses left out.",
+        labels,
+        ((names, tally.claim_wait) for names, tally in rows),
+    )
+    yield _counter(
+        "tunery_tenant_trained_tokens",
+        "Tokens that trainers learnt from, by tenant.",
+        labels,
+        ((names, tally.trained_tokens) for names, tally in rows),
+    )
+    yield _counter(
+        "tunery_tenant_training_seconds",
+        "Time that trainers trained, by tenant.",
+        labels,
+        ((names, tally.training_s) for names, tally in rows),
+    )
+
+
 def _each(
     rows: Iterable[tuple[Labels, T]], counts: Callable[[T], Counts]
 ) -> Iterator[tuple[Labels, float]]:
@@ -87,9 +129,14 @@ def _each(
 def _counter(
     name: str, meaning: str, labels: Labels, samples: Iterable[tuple[Labels, float]]
 ) -> Metric:
-    family = CounterMetricFamily(name, meaning, labels=labels)
-    for values, count in samples:
-        family.add_metric(values, count)
+    return _filled(CounterMetricFamily(name, meaning, labels=labels), samples)
+
+
+def _filled(
+    family: CounterMetricFamily | GaugeMetricFamily, samples: Iterable[tuple[Labels, float]]
+) -> Metric:
+    for values, number in samples:
+        family.add_metric(values, number)
     return family
 
 

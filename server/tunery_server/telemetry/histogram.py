@@ -7,7 +7,9 @@ from math import inf
 SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0
 )  # fmt: skip
-"""Upper bounds of the buckets; the last one has none."""
+"""Upper bounds of the buckets for what a client waits for, in seconds; the last one has none."""
+MINUTES = (0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
+"""The same for what is waited for in a queue."""
 
 
 class Histogram:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tunery_server.telemetry.busiest import Labels
-from tunery_server.telemetry.histogram import Histogram
+from tunery_server.telemetry.histogram import MINUTES, Histogram
 
 Counts = Counter[Labels]
 """By the values of further labels."""
@@ -33,3 +33,16 @@ class AliasTally:
     """In the engine, by role: ``primary`` for requests that have a shadow, and ``shadow``."""
     completion_tokens: Counts = field(default_factory=Counter)
     """By role."""
+
+
+@dataclass(slots=True, kw_only=True)
+class JobTally:
+    """Fine-tuning jobs of a tenant."""
+
+    standing: Counts = field(default_factory=Counter)
+    """Those that have not ended, by status."""
+    ended: Counts = field(default_factory=Counter)
+    """By last status."""
+    claim_wait: Histogram = field(default_factory=lambda: Histogram(MINUTES))
+    trained_tokens: int = 0
+    training_s: float = 0.0

@@ -40,15 +40,17 @@ async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Us
     for status, count in (await run_in_threadpool(used.batches.count_by_status)).items():
         BATCHES.labels(status).set(count)
     WEBHOOKS_PENDING.set(await run_in_threadpool(used.webhooks.count_pending))
-    text = await run_in_threadpool(_text, used.traffic)
+    await run_in_threadpool(used.job_statistics.look)
+    text = await run_in_threadpool(_text, used.traffic, used.job_statistics)
     if used.residency.ready:
         with contextlib.suppress(EngineUnavailable):
             text += await used.engine.metrics()
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-def _text(by_name: Collector) -> bytes:
+def _text(*by_name: Collector) -> bytes:
     """This process's metrics. With many names they take long to write down; blocking."""
     named = CollectorRegistry()
-    named.register(by_name)
+    for collector in by_name:
+        named.register(collector)
     return generate_latest() + generate_latest(named)
