@@ -7,7 +7,6 @@ place. The engine keys its prefix cache by an adapter's name and path, so a path
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -18,19 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from pydantic import ValidationError
-
 from tunery_adapters import fault
 from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.durable import sync
 from tunery_adapters.errors import (
-    AdapterDamagedError,
     AdapterExistsError,
     AdapterNotFoundError,
     InvalidAdapterError,
 )
 from tunery_adapters.fault import Point
-from tunery_adapters.manifest import MANIFEST, SAFE_ID, FileRecord, Manifest, Provenance
+from tunery_adapters.integrity import manifest_in, record_of, verified
+from tunery_adapters.manifest import MANIFEST, SAFE_ID, Manifest, Provenance
 from tunery_adapters.peft_files import CONFIG, WEIGHTS, PeftFolder, inspect
 from tunery_adapters.spec import RANKS_SERVED
 
@@ -90,21 +87,11 @@ class AdapterStore:
 
     def manifest(self, adapter_id: str, version: int) -> Manifest:
         """Read a version's manifest; raises AdapterNotFoundError, AdapterDamagedError."""
-        text = (self.path(adapter_id, version) / MANIFEST).read_bytes()
-        try:
-            return Manifest.model_validate_json(text)
-        except ValidationError as error:
-            raise AdapterDamagedError(f"the manifest of {adapter_id} is damaged") from error
+        return manifest_in(self.path(adapter_id, version))
 
     def verify(self, adapter_id: str, version: int) -> Manifest:
         """Hash every file against the manifest; raises AdapterDamagedError naming the file."""
-        manifest = self.manifest(adapter_id, version)
-        folder = self.path(adapter_id, version)
-        for name, record in manifest.files.items():
-            file = folder / name
-            if not file.is_file() or _record(file) != record:
-                raise AdapterDamagedError(f"{name} of {adapter_id} v{version} is damaged")
-        return manifest
+        return verified(self.path(adapter_id, version))
 
     def delete(self, adapter_id: str, version: int) -> None:
         """Remove a version: first out of sight by one rename, then its files.
@@ -158,7 +145,7 @@ class AdapterStore:
             rank=peft.rank,
             alpha=peft.alpha,
             target_modules=peft.target_modules,
-            files={name: _record(staged / name) for name in (CONFIG, WEIGHTS)},
+            files={name: record_of(staged / name) for name in (CONFIG, WEIGHTS)},
         )
         (staged / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         return manifest
@@ -244,12 +231,6 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(reading, writing, _CHUNK_BYTES)
     finally:
         os.close(descriptor)
-
-
-def _record(file: Path) -> FileRecord:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileRecord(sha256=digest, bytes=file.stat().st_size)
 
 
 def _written_at(folder: Path) -> float:

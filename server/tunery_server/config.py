@@ -176,7 +176,12 @@ class Settings(BaseSettings):
     max_loras: int = Field(default=4, ge=1)
     """Adapters in one batch of the engine."""
     max_cpu_loras: int = Field(default=64, ge=1)
-    """Adapters that the engine keeps in main memory."""
+    """Adapters that the engine keeps in main memory: sixteen for each of its slots, by default.
+
+    One more is read from disk and loaded, which holds up everybody's answers for a moment, while
+    one that is there is not. Memory is taken by those alone that are there, each as much as its
+    weights: 64 of rank 16 on every layer of an 8B model are 5 GB.
+    """
     max_lora_rank: Annotated[
         Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)
     ] = 16
@@ -229,6 +234,11 @@ class Settings(BaseSettings):
             return str(self.home / "models" / BUNDLED_MODEL)
         folder = Path(self.model).expanduser()
         return str(folder.absolute()) if folder.is_dir() else self.model
+
+    @property
+    def places_in_memory(self) -> int:
+        """Adapters that the engine keeps in main memory: never fewer than it has slots."""
+        return max(self.max_cpu_loras, self.max_loras)
 
     @property
     def training_length(self) -> int:

@@ -15,6 +15,7 @@
     │   ├── HeadersTooLarge
     │   ├── RequestTimeout
     │   ├── QuotaExceeded
+    │   ├── AdapterDamaged
     │   └── UnsupportedMediaType
     ├── TryAgainLater          the request is fine, the server cannot do it now
     │   ├── Overloaded
@@ -110,6 +111,12 @@ class QuotaExceeded(RequestError):
     """The tenant has as much as it may have; waiting does not help."""
 
     code = "insufficient_quota"
+
+
+class AdapterDamaged(RequestError):
+    """The files of a published adapter are not what its manifest says."""
+
+    code = "adapter_damaged"
 
 
 class UnsupportedMediaType(RequestError):

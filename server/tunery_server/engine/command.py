@@ -23,7 +23,7 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         "--served-model-name": settings.base_model_name,
         "--uds": settings.engine_socket,
         "--max-loras": settings.max_loras,
-        "--max-cpu-loras": max(settings.max_cpu_loras, settings.max_loras),
+        "--max-cpu-loras": settings.places_in_memory,
         "--max-lora-rank": settings.max_lora_rank,
         "--max-model-len": settings.max_model_len,
         "--dtype": settings.dtype,

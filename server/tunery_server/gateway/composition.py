@@ -159,7 +159,7 @@ def _services(
     ledger: Ledger,
 ) -> Services:
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
-    residency = Residency(engine)
+    residency = Residency(engine, places=settings.places_in_memory)
     catalogue = _catalogue(settings, database, residency)
     traffic = Traffic(settings.max_metric_names, status_of=status_of)
     relay = _relay(settings, database, engine, residency, metering, ledger, traffic)

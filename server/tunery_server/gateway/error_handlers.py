@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from tunery_server.errors import (
+    AdapterDamaged,
     DestinationRefused,
     EngineRefused,
     EngineUnavailable,
@@ -50,6 +51,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     DestinationRefused: HTTPStatus.BAD_REQUEST,
+    AdapterDamaged: HTTPStatus.BAD_REQUEST,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,

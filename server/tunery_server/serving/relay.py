@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from tunery_server.engine.contract import Engine, Reply
-from tunery_server.errors import EngineUnavailable
+from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.serving.admission import Admission, Place
 from tunery_server.serving.breaker import Breaker, fingerprint
 from tunery_server.serving.caller import Caller
@@ -191,7 +192,9 @@ class Relay:
         )
         sight.queue_wait_s = None if request.background else place.waited_s
         if target.folder is not None:
-            await self._residency.ensure(target.name, target.folder)
+            await stack.enter_async_context(
+                self._residency.resident(target.name, target.folder, target.owner)
+            )
         prompt = await self._plain(request, size)
         stack.enter_context(self._breaker.watching(same, self._residency.boot_id))
         salt = self._salt(caller.tenant_id)
@@ -203,13 +206,25 @@ class Relay:
             sight.role = "primary"
             self._shadows.start(self._shadow(caller, request, shadow))
         sight.sent()
-        forwarded = self._engine.forward(request.path, orjson.dumps(body))
         return _Opened(
             target=target,
-            reply=await stack.enter_async_context(forwarded),
+            reply=await self._forwarded(stack, target, request.path, orjson.dumps(body)),
             meter=meter,
             place=place,
         )
+
+    async def _forwarded(
+        self, stack: AsyncExitStack, target: Target, path: str, body: bytes
+    ) -> Reply:
+        """The engine's reply; it is asked again when its adapter was unloaded a moment before."""
+        try:
+            return await stack.enter_async_context(self._engine.forward(path, body))
+        except EngineRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND or target.folder is None:
+                raise
+        self._residency.missed(target.name)
+        await self._residency.ensure(target.name, target.folder, target.owner)
+        return await stack.enter_async_context(self._engine.forward(path, body))
 
     async def _route(self, caller: Caller, request: InferenceRequest) -> Route:
         return await self._resolver.resolve(caller.tenant_id, request.model, request.user)

@@ -1,38 +1,58 @@
-"""Which adapters the engine holds, and loading those that it does not."""
+"""Which adapters the engine holds, loading those that it does not, and making room for them."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+from tunery_adapters.errors import AdapterError
+from tunery_adapters.integrity import verified
 from tunery_adapters.special_tokens import SpecialTokens
 from tunery_server.engine.contract import Engine, EngineStatus
-from tunery_server.errors import EngineUnavailable
+from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable
+from tunery_server.serving.failed_loads import FailedLoads
+from tunery_server.serving.ram_tier import RamTier
 from tunery_server.telemetry import metrics
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
+PLACES = 64
+
 
 class Residency:
-    """What one engine process knows. A new process knows nothing, so the table starts anew.
+    """What one engine process holds. ``places`` are those of its main memory.
 
-    Loads of the same adapter are one flight: whoever comes second waits for the first.
+    Loads of the same adapter are one flight: whoever comes second waits for the first. Every load
+    is preceded by a ``verify`` of the files, which raises AdapterError; blocking.
     """
 
-    def __init__(self, engine: Engine, *, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        places: int = PLACES,
+        verify: Callable[[Path], object] = verified,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._engine = engine
+        self._verify = verify
         self._timer = timer
         self._status: EngineStatus | None = None
+        self._last_boot_id: str | None = None
         self._spellings: frozenset[str] | None = None
         self._special_tokens: SpecialTokens | None = None
-        self._loaded: set[str] = set()
+        self._tier = RamTier(places)
+        self._failed = FailedLoads()
         self._flights: dict[str, asyncio.Task[None]] = {}
         self._uses: Counter[str] = Counter()
+        self._inside: Counter[str] = Counter()
         self._leaving: set[str] = set()
         self._unloads: set[asyncio.Task[None]] = set()
+        self.upkeep_due = asyncio.Event()
+        """Set when adapters are missing after a restart, or there are too many."""
 
     @property
     def ready(self) -> bool:
@@ -53,57 +73,90 @@ class Residency:
 
     def state(self, name: str) -> str:
         """``loaded``, ``loading`` or ``unloaded``."""
-        if name in self._loaded:
+        if name in self._tier:
             return "loaded"
         return "loading" if name in self._flights else "unloaded"
 
     def observe(self, status: EngineStatus | None) -> None:
         """Take in what the engine last said of itself; None when it did not answer."""
-        restarted = status is not None and (
-            self._status is None or self._status.boot_id != status.boot_id
-        )
+        returned = status is not None and self.boot_id != status.boot_id
         self._status = status
         if status is None:
-            self._loaded.clear()
+            self._tier.lost()
         else:
-            self._loaded = set(status.adapters)
+            restarted = status.boot_id != self._last_boot_id
+            self._tier.observe(status.adapters, self._timer(), restarted=restarted)
             self._learn(status.special_tokens)
-        if restarted:
+            if restarted:
+                self._last_boot_id = status.boot_id
+                self._failed.clear()
+            if restarted or self._tier.surplus():
+                self.upkeep_due.set()
+        if returned:
             metrics.ENGINE_STARTS.inc()
-            log.info("engine is ready", adapters=len(self._loaded))
+            log.info("engine is ready", adapters=len(self._tier))
         metrics.ENGINE_READY.set(status is not None)
-        metrics.ADAPTERS_LOADED.set(len(self._loaded))
+        metrics.ADAPTERS_LOADED.set(len(self._tier))
 
-    async def ensure(self, name: str, folder: Path) -> None:
-        """Return once the engine answers to ``name``.
+    async def ensure(self, name: str, folder: Path, owner: str = "") -> None:
+        """Return once the engine answers to ``name``, an adapter of the tenant ``owner``.
 
-        Raises EngineUnavailable, or EngineRefused when it cannot use the files.
+        Raises EngineUnavailable, AdapterDamaged, or EngineRefused when it cannot use the files.
         """
-        if name in self._loaded:
+        if name in self._tier:
             return
         if not self.ready:
             raise EngineUnavailable("The engine is starting. Try again shortly.")
         flight = self._flights.get(name)
         if flight is None:
-            flight = asyncio.create_task(self._load(name, folder))
+            self._failed.check(name, self._timer())
+            flight = asyncio.create_task(self._load(name, folder, owner))
             self._flights[name] = flight
             flight.add_done_callback(lambda _: self._flights.pop(name, None))
         await asyncio.shield(flight)
 
     @contextmanager
     def using(self, name: str) -> Iterator[None]:
-        """Keep an adapter in the engine, from before it is loaded to the end of the answer."""
+        """Keep an adapter from being unloaded for good, from before a request waits to its end."""
         self._uses[name] += 1
+        self._tier.use(name, self._timer())
         try:
             yield
         finally:
             self._uses[name] -= 1
+            self._tier.use(name, self._timer())
             if not self._uses[name]:
                 self._unused(name)
+
+    @asynccontextmanager
+    async def resident(self, name: str, folder: Path, owner: str) -> AsyncIterator[None]:
+        """As :meth:`ensure`, and it does not give way to another one for the time of an answer."""
+        self._inside[name] += 1
+        try:
+            await self.ensure(name, folder, owner)
+            yield
+        finally:
+            self._inside -= Counter([name])
 
     def in_use(self, name: str) -> bool:
         """Whether a request names the adapter."""
         return name in self._uses
+
+    def missed(self, name: str) -> None:
+        """The engine does not know it: somebody else has unloaded it."""
+        self._tier.remove(name)
+
+    def pin(self, names: Collection[str]) -> None:
+        """What stays while anything else can go: these and no others."""
+        self._tier.pinned = frozenset(names)
+
+    def missing(self) -> tuple[str, ...]:
+        """What the engine held before it was restarted, most recently used first."""
+        return self._tier.missing()
+
+    async def trim(self) -> None:
+        """Unload what is there beyond the engine's places."""
+        await self._make_room(coming=0, owner="")
 
     async def forget(self, name: str) -> None:
         """Unload an adapter, freeing its slots: at once, or when the last request has ended.
@@ -113,7 +166,7 @@ class Residency:
         if self.in_use(name):
             self._leaving.add(name)
             return
-        self._loaded.discard(name)
+        self._tier.remove(name)
         await self._engine.unload(name)
 
     def _unused(self, name: str) -> None:
@@ -133,8 +186,32 @@ class Residency:
             self._spellings = spellings
             self._special_tokens = SpecialTokens(spellings)
 
-    async def _load(self, name: str, folder: Path) -> None:
+    async def _load(self, name: str, folder: Path, owner: str) -> None:
         started = self._timer()
-        await self._engine.load(name, folder)
+        try:
+            await self._check(name, folder)
+            await self._make_room(coming=len(self._flights), owner=owner)
+            await self._engine.load(name, folder)
+        except (AdapterDamaged, EngineRefused) as error:
+            self._failed.add(name, error, self._timer())
+            raise
         metrics.ADAPTER_LOAD_DURATION.observe(self._timer() - started)
-        self._loaded.add(name)
+        self._tier.add(name, owner, self._timer())
+
+    async def _check(self, name: str, folder: Path) -> None:
+        try:
+            await asyncio.to_thread(self._verify, folder)
+        except AdapterError as error:
+            log.error("adapter is damaged", model=name, what=error.message)
+            raise AdapterDamaged(
+                "The adapter's files are damaged. Delete it, and train or import it anew."
+            ) from error
+
+    async def _make_room(self, *, coming: int, owner: str) -> None:
+        while self._tier.surplus(coming):
+            leaver = self._tier.leaver(self._inside, owner, self._timer())
+            if leaver is None:
+                return
+            self._tier.remove(leaver)
+            await self._engine.unload(leaver)
+            log.info("adapter gave way", model=leaver)

@@ -26,6 +26,8 @@ class Target:
 
     name: str
     folder: Path | None
+    owner: str = ""
+    """Whose adapter it is, who may be another tenant than the one that asks."""
 
     @property
     def kind(self) -> str:
@@ -119,7 +121,9 @@ class Resolver:
         if model is None or model == self._base.name:
             return self._base if model else None
         adapter = self._adapters.usable(tenant_id, model)
-        return None if adapter is None else Target(adapter.model, self._folder(adapter))
+        if adapter is None:
+            return None
+        return Target(adapter.model, self._folder(adapter), adapter.tenant_id)
 
     def _folder(self, adapter: Adapter) -> Path:
         try:

@@ -144,8 +144,9 @@ class Publisher:
     async def load(self, adapter: Adapter) -> bool:
         """Load into the engine, waiting for one that is starting; False when it stays away.
 
-        Raises TrainerFailed when the engine cannot use the adapter.
+        Raises TrainerFailed when its files are damaged or the engine cannot use them.
         """
+        await asyncio.to_thread(self._verify, adapter)
         folder = self._store.path(adapter.adapter_id, adapter.version)
         deadline = self._timer() + self._load_timeout_s
         while True:
@@ -160,6 +161,12 @@ class Publisher:
                 if self._timer() >= deadline:
                     return False
                 await self._sleep(_RETRY_S)
+
+    def _verify(self, adapter: Adapter) -> None:
+        try:
+            self._store.verify(adapter.adapter_id, adapter.version)
+        except AdapterError as error:
+            raise TrainerFailed("invalid_adapter", f"The adapter was damaged: {error}.") from error
 
     def _publish(self, folder: Path, provenance: Provenance) -> Published:
         try:

@@ -4,15 +4,37 @@ from pathlib import Path
 import pytest
 
 from tests.engines import Fault, ScriptedEngine
-from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_adapters.errors import AdapterDamagedError
+from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable
+from tunery_server.serving.failed_loads import AGAIN_S
 from tunery_server.serving.residency import Residency
 
 NAME, FOLDER = "ft:base:tunery::1", Path("/adapters/1/v1")
+PLACES = 3
+
+
+class Files:
+    """Adapters' files, which can be damaged, and a clock."""
+
+    def __init__(self) -> None:
+        self.verified: list[Path] = []
+        self.damaged = False
+        self.now = 0.0
+
+    def verify(self, folder: Path) -> None:
+        self.verified.append(folder)
+        if self.damaged:
+            raise AdapterDamagedError("weights are damaged")
 
 
 @pytest.fixture
-async def residency(engine: ScriptedEngine) -> Residency:
-    residency = Residency(engine)
+def files() -> Files:
+    return Files()
+
+
+@pytest.fixture
+async def residency(engine: ScriptedEngine, files: Files) -> Residency:
+    residency = Residency(engine, places=PLACES, verify=files.verify, timer=lambda: files.now)
     residency.observe(await engine.status())
     return residency
 
@@ -47,7 +69,7 @@ async def test_a_load_goes_on_when_its_first_request_goes(
     "error", [EngineRefused("no", status=400), EngineUnavailable("gone")], ids=["refused", "gone"]
 )
 async def test_a_failed_load_fails_all_that_wait_and_is_tried_again(
-    engine: ScriptedEngine, residency: Residency, error: Exception
+    engine: ScriptedEngine, residency: Residency, files: Files, error: Exception
 ) -> None:
     engine.load_error = error
     outcomes = await asyncio.gather(
@@ -56,8 +78,72 @@ async def test_a_failed_load_fails_all_that_wait_and_is_tried_again(
     assert outcomes == [error] * 3
     assert residency.state(NAME) == "unloaded"
     engine.load_error = None
+    files.now += AGAIN_S
     await residency.ensure(NAME, FOLDER)
     assert residency.state(NAME) == "loaded"
+
+
+async def test_what_the_engine_refused_is_not_tried_again_at_once(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    engine.load_error = EngineRefused("no", status=400)
+    for _ in range(3):
+        with pytest.raises(EngineRefused):
+            await residency.ensure(NAME, FOLDER)
+    assert len(engine.loads) == 1
+    engine.load_error = None
+    engine.restart()
+    residency.observe(await engine.status())
+    await residency.ensure(NAME, FOLDER)
+
+
+async def test_files_are_verified_before_each_load_and_damaged_ones_never_get_there(
+    engine: ScriptedEngine, residency: Residency, files: Files
+) -> None:
+    await residency.ensure(NAME, FOLDER)
+    await residency.ensure(NAME, FOLDER)
+    assert files.verified == [FOLDER]
+    await residency.forget(NAME)
+    files.damaged = True
+    with pytest.raises(AdapterDamaged):
+        await residency.ensure(NAME, FOLDER)
+    assert len(engine.loads) == 1
+    assert residency.state(NAME) == "unloaded"
+
+
+async def test_the_engine_never_holds_more_than_it_has_places_for(
+    engine: ScriptedEngine, residency: Residency, files: Files
+) -> None:
+    for name in "abcd":
+        files.now += 1
+        await residency.ensure(name, FOLDER, "acme")
+    assert engine.adapters == {"b", "c", "d"}
+    assert residency.state("a") == "unloaded"
+
+
+async def test_what_answers_does_not_give_way(
+    engine: ScriptedEngine, residency: Residency, files: Files
+) -> None:
+    async with residency.resident("a", FOLDER, "acme"), residency.resident("a", FOLDER, "acme"):
+        for name in "bcd":
+            files.now += 1
+            await residency.ensure(name, FOLDER, "acme")
+        assert engine.adapters == {"a", "c", "d"}
+    await residency.ensure("b", FOLDER, "acme")
+    assert "a" not in engine.adapters
+
+
+async def test_what_others_loaded_beyond_the_places_is_trimmed(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    residency.upkeep_due.clear()
+    engine.adapters |= set("abcde")
+    residency.observe(await engine.status())
+    assert residency.upkeep_due.is_set()
+    residency.pin({"e"})
+    await residency.trim()
+    assert len(engine.adapters) == PLACES
+    assert "e" in engine.adapters
 
 
 async def test_a_new_engine_process_knows_nothing(
