@@ -1,6 +1,6 @@
 """Service accounts, API keys of projects, and admin API keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -76,28 +76,38 @@ class CreateAdminKey(Request):
         return Wanted(name=self.name, scopes=scopes, expires_in_s=self.expires_in_seconds)
 
 
-class ServiceAccountKey(Answer):
-    """A key as it is shown once, when it was made."""
+class _Key(Answer):
+    """What is said of every key. ``scopes`` are ours."""
 
     id: str
-    object: _AccountKey = "organization.project.service_account.api_key"
     name: str
-    value: str = Field(repr=False)
     created_at: int
     expires_at: int | None
     scopes: tuple[str, ...]
 
     @classmethod
+    def _from(cls, key: ApiKey, **own: Any) -> Self:
+        """From its record; ``own`` are the fields of one kind of key."""
+        return cls(
+            id=key.id,
+            name=key.name,
+            created_at=int(key.created_at),
+            expires_at=seconds(key.expires_at),
+            scopes=key.scopes,
+            **own,
+        )
+
+
+class ServiceAccountKey(_Key):
+    """A key as it is shown once, when it was made."""
+
+    object: _AccountKey = "organization.project.service_account.api_key"
+    value: str = Field(repr=False)
+
+    @classmethod
     def of(cls, new: NewKey) -> "ServiceAccountKey":
         """With its secret."""
-        return cls(
-            id=new.key.id,
-            name=new.key.name,
-            value=new.secret,
-            created_at=int(new.key.created_at),
-            expires_at=seconds(new.key.expires_at),
-            scopes=new.key.scopes,
-        )
+        return cls._from(new.key, value=new.secret)
 
 
 class ServiceAccountObject(Answer):
@@ -157,19 +167,14 @@ class KeyOwner(Answer):
     user: None = None
 
 
-class ApiKeyObject(Answer):
-    """A project's key. ``scopes`` and its own limits are ours."""
+class ApiKeyObject(_Key):
+    """A project's key. Its own limits are ours."""
 
-    id: str
     object: Literal["organization.project.api_key"] = "organization.project.api_key"
-    name: str
     redacted_value: str = _REDACTED
-    created_at: int
-    expires_at: int | None
     last_used_at: None = None
     owner: KeyOwner
     owner_project_access: Literal["active"] = "active"
-    scopes: tuple[str, ...]
     requests_per_minute: int
     tokens_per_minute: int
     concurrent_requests: int
@@ -178,13 +183,9 @@ class ApiKeyObject(Answer):
     def of(cls, key: ApiKey, account: ServiceAccount | None) -> "ApiKeyObject":
         """From its record."""
         owner = None if account is None else ServiceAccountObject.of(account)
-        return cls(
-            id=key.id,
-            name=key.name,
-            created_at=int(key.created_at),
-            expires_at=seconds(key.expires_at),
+        return cls._from(
+            key,
             owner=KeyOwner(service_account=owner),
-            scopes=key.scopes,
             requests_per_minute=key.limits.requests_per_minute,
             tokens_per_minute=key.limits.tokens_per_minute,
             concurrent_requests=key.limits.concurrent_requests,
@@ -212,30 +213,18 @@ class AdminKeyOwner(Answer):
     created_at: int | None = None
 
 
-class AdminKeyObject(Answer):
-    """An admin key. ``scopes`` are ours."""
+class AdminKeyObject(_Key):
+    """An admin key."""
 
-    id: str
     object: Literal["organization.admin_api_key"] = "organization.admin_api_key"
-    name: str
     redacted_value: str = _REDACTED
-    created_at: int
-    expires_at: int | None
     last_used_at: None = None
     owner: AdminKeyOwner
-    scopes: tuple[str, ...]
 
     @classmethod
     def of(cls, key: ApiKey) -> "AdminKeyObject":
         """From its record."""
-        return cls(
-            id=key.id,
-            name=key.name,
-            created_at=int(key.created_at),
-            expires_at=seconds(key.expires_at),
-            owner=AdminKeyOwner(id=key.tenant_id, name=key.tenant_id),
-            scopes=key.scopes,
-        )
+        return cls._from(key, owner=AdminKeyOwner(id=key.tenant_id, name=key.tenant_id))
 
 
 class AdminKeyWithValue(AdminKeyObject):
