@@ -75,14 +75,13 @@ _MODULE = re.compile(r"\w{1,128}(?:\.\w{1,128}){0,31}", re.A)
 
 @dataclass(frozen=True, slots=True)
 class PeftFolder:
-    """A checked LoRA folder. ``size_bytes`` is that of the weights file."""
+    """A checked LoRA folder."""
 
     rank: int
     alpha: float
     use_rslora: bool
     target_modules: tuple[str, ...]
     tensor_count: int
-    size_bytes: int
 
 
 def inspect(folder: Path, *, max_rank: int, base: BaseFiles | None = None) -> PeftFolder:
@@ -111,7 +110,6 @@ def inspect(folder: Path, *, max_rank: int, base: BaseFiles | None = None) -> Pe
         use_rslora=config.get("use_rslora") is True,
         target_modules=targets,
         tensor_count=len(tensors),
-        size_bytes=weights.stat().st_size,
     )
 
 

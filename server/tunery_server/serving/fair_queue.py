@@ -79,10 +79,6 @@ class FairQueue:
             (flow[-1] for flow in self._tenants[longest].values()), key=lambda last: last.since
         )
 
-    def length(self, tenant: str) -> int:
-        """How many of a tenant's requests wait."""
-        return self._lengths.get(tenant, 0)
-
     def _start(self, tenant: str) -> float:
         return max(self._now, self._finish.get(tenant, 0.0))
 
