@@ -54,6 +54,9 @@ class Model:
     yielded: set[str] = field(default_factory=set)
     shares: dict[str, Share] = field(default_factory=dict)
     lead: dict[tuple[str, str], float] = field(default_factory=dict)
+    in_debt: set[str] = field(default_factory=set)
+    """Tenants that have not been served since their share changed: what they had was reckoned by
+    the old one."""
 
     def may_start(self, tenant: str, without: str | None = None) -> bool:
         most = self.shares[tenant].max_running
@@ -200,6 +203,7 @@ class QueueMachine(RuleBasedStateMachine):
         for entry in (*self.model.waiting.values(), *self.model.delayed.values()):
             self._share(entry.tenant_id, entry.share)
             self.queue.enqueue(entry)
+        self.model.in_debt.clear()
 
     @invariant()
     def nothing_is_lost_and_nothing_twice(self) -> None:
@@ -225,12 +229,13 @@ class QueueMachine(RuleBasedStateMachine):
         """``choices``: all who might have been served, when they took part as equals."""
         entry = self.model.waiting.pop(lease.job_id)
         self.model.held[entry.job_id] = entry, lease
-        both = set(permutations(choices, 2))
+        both = set(permutations(choices.keys() - self.model.in_debt, 2))
         cost = START_COST_S * entry.need.devices / self.model.shares[entry.tenant_id].weight
         lead = {pair: self.model.lead.get(pair, 0.0) for pair in both}
         for pair in both:
             lead[pair] += cost * ((pair[0] == entry.tenant_id) - (pair[1] == entry.tenant_id))
         self.model.lead = lead
+        self.model.in_debt.discard(entry.tenant_id)
 
     def _dropped(self, job: str) -> None:
         del self.model.held[job]
@@ -238,6 +243,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _share(self, tenant: str, share: Share) -> None:
         if self.model.shares.get(tenant) != share:
+            if tenant in self.model.shares:
+                self.model.in_debt.add(tenant)
             self.model.shares[tenant] = share
             self.model.lead.clear()
 
