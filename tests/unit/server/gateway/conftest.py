@@ -8,22 +8,11 @@ import uvloop
 
 from tests.engines import ScriptedEngine
 from tunery_server.config import Settings
-from tunery_server.records.database import Database
 
 from .composed import Gateway, composed
 from .sockets import Edge, listening
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A record with the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("record") / "tunery.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
