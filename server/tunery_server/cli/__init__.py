@@ -1,5 +1,5 @@
 """The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``tenants``,
-``webhooks``, ``audit``.
+``webhooks``, ``audit``, ``merge``.
 
 Each is also a sub-command of ``tunery``, which the client brings.
 """
@@ -8,6 +8,7 @@ import typer
 
 from tunery_server.cli.audit_commands import audit
 from tunery_server.cli.key_commands import keys
+from tunery_server.cli.merge_command import merge
 from tunery_server.cli.process_commands import engine, gateway, serve, worker
 from tunery_server.cli.tenant_commands import tenants
 from tunery_server.cli.webhook_commands import webhooks
@@ -15,8 +16,8 @@ from tunery_server.cli.webhook_commands import webhooks
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tunery's server processes."
 )
-for process in (serve, gateway, worker, engine, audit):
-    app.command()(process)
+for command in (serve, gateway, worker, engine, audit, merge):
+    app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
