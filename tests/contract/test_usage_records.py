@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tunery_server.records.database import Database
-from tunery_server.records.usage import HOUR_S, UsageRecords
-from tunery_server.records.usage_rows import Amounts, UsageKey
+from tunery_server.records.usage import UsageRecords
+from tunery_server.records.usage_rows import HOUR_S, Amounts, UsageKey, UsageQuery
 
 DAY_S = 24 * HOUR_S
 START = 20_000 * DAY_S
@@ -35,7 +35,7 @@ def test_gateways_that_add_at_once_lose_nothing(database: Database) -> None:
         gateway.start()
     for gateway in gateways:
         gateway.join()
-    rows = UsageRecords(database).sums(start=START, end=START + DAY_S, by=("model",))
+    rows = UsageRecords(database).sums(UsageQuery(start=START, end=START + DAY_S, by=("model",)))
     assert {row.key.model: row.amounts for row in rows} == {
         "base": Amounts(100, 1000, 400, 300),
         "ft:x": Amounts(100, 1000, 400, 300),
@@ -45,13 +45,13 @@ def test_gateways_that_add_at_once_lose_nothing(database: Database) -> None:
 def test_sums_are_by_period_and_by_what_is_told_apart(usage: UsageRecords) -> None:
     entries = [a_key(hour, key_id=key) for hour in (0, 23, 24, 47) for key in ("key-1", "key-2")]
     usage.add([(key, ONE) for key in entries])
-    days = usage.sums(start=START, end=START + 2 * DAY_S, width_s=DAY_S)
+    days = usage.sums(UsageQuery(start=START, end=START + 2 * DAY_S, width_s=DAY_S))
     assert [(row.key.hour, row.amounts.requests) for row in days] == [
         (START, 4),
         (START + DAY_S, 4),
     ]
     assert all(row.key.key_id == row.key.tenant_id == "" for row in days)
-    keys = usage.sums(start=START, end=START + DAY_S, width_s=DAY_S, by=("key_id",))
+    keys = usage.sums(UsageQuery(start=START, end=START + DAY_S, width_s=DAY_S, by=("key_id",)))
     assert [(row.key.key_id, row.amounts.requests) for row in keys] == [("key-1", 2), ("key-2", 2)]
 
 
@@ -70,14 +70,14 @@ def test_sums_are_by_period_and_by_what_is_told_apart(usage: UsageRecords) -> No
 def test_sums_of_some(usage: UsageRecords, chosen: dict[str, object], requests: int) -> None:
     differing = ({"tenant_id": "rival"}, {"key_id": "key-2"}, {"model": "ft:x", "background": True})
     usage.add([(a_key(), ONE), *((a_key(**one), ONE) for one in differing)])
-    rows = usage.sums(start=START, end=START + DAY_S, **chosen)  # type: ignore[arg-type]
+    rows = usage.sums(UsageQuery(start=START, end=START + DAY_S, **chosen))  # type: ignore[arg-type]
     assert sum(row.amounts.requests for row in rows) == requests
 
 
 def test_the_end_is_not_part_of_the_range(usage: UsageRecords) -> None:
     usage.add([(a_key(0), ONE), (a_key(1), ONE)])
-    assert len(usage.sums(start=START, end=START + HOUR_S)) == 1
-    assert usage.sums(start=START + 2 * HOUR_S, end=START + DAY_S) == ()
+    assert len(usage.sums(UsageQuery(start=START, end=START + HOUR_S))) == 1
+    assert usage.sums(UsageQuery(start=START + 2 * HOUR_S, end=START + DAY_S)) == ()
 
 
 def test_sums_outlive_the_process(tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ def test_sums_outlive_the_process(tmp_path: Path) -> None:
     UsageRecords(first).add([(a_key(), ONE)])
     first.close()
     second = Database(url)
-    assert UsageRecords(second).sums(start=START, end=START + DAY_S)[0].amounts == ONE
+    assert UsageRecords(second).sums(UsageQuery(start=START, end=START + DAY_S))[0].amounts == ONE
     second.close()

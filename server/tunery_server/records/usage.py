@@ -1,6 +1,6 @@
 """What was used, by hour, tenant, key and model."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -9,9 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tunery_server.records.database import Database
 from tunery_server.records.tables import usage
-from tunery_server.records.usage_rows import Amounts, UsageKey, UsageRow
+from tunery_server.records.usage_rows import Amounts, UsageKey, UsageQuery, UsageRow
 
-HOUR_S = 3600
 _AMOUNTS = tuple(field.name for field in fields(Amounts))
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 """Both have ON CONFLICT, each with a type of its own."""
@@ -34,38 +33,31 @@ class UsageRecords:
         with self._database.writing() as connection:
             connection.execute(adding, rows)
 
-    def sums(
-        self,
-        *,
-        start: int,
-        end: int,
-        width_s: int = HOUR_S,
-        by: Sequence[str] = (),
-        tenants: Collection[str] | None = None,
-        keys: Collection[str] | None = None,
-        models: Collection[str] | None = None,
-        background: bool | None = None,
-    ) -> tuple[UsageRow, ...]:
-        """Sums over periods of ``width_s`` from ``start`` up to ``end``, oldest first.
-
-        Times are Unix seconds. ``by`` names fields of :class:`UsageKey` that are told apart; the
-        others are added up, and empty in the answer. None asks for all.
-        """
-        period = (usage.c.hour - (usage.c.hour - start) % width_s).label("hour")
-        groups: list[ColumnElement[Any]] = [period, *(usage.c[name] for name in by)]
+    def sums(self, asked: UsageQuery) -> tuple[UsageRow, ...]:
+        """Sums as asked for, oldest first. A field that is not told apart is empty."""
+        period = (usage.c.hour - (usage.c.hour - asked.start) % asked.width_s).label("hour")
+        groups: list[ColumnElement[Any]] = [period, *(usage.c[name] for name in asked.by)]
         totals = [func.sum(usage.c[name]).label(name) for name in _AMOUNTS]
-        query = select(*groups, *totals).where(usage.c.hour >= start, usage.c.hour < end)
-        for column, chosen in (("tenant_id", tenants), ("key_id", keys), ("model", models)):
-            if chosen is not None:
-                query = query.where(usage.c[column].in_(chosen))
-        if background is not None:
-            query = query.where(usage.c.background == background)
+        query = select(*groups, *totals).where(*_conditions(asked))
         with self._database.reading() as connection:
             rows = connection.execute(query.group_by(*groups).order_by(*groups)).mappings().all()
         return tuple(
             UsageRow(
-                UsageKey(**{name: row[name] for name in ("hour", *by)}),
+                UsageKey(**{name: row[name] for name in ("hour", *asked.by)}),
                 Amounts(**{name: row[name] for name in _AMOUNTS}),
             )
             for row in rows
         )
+
+
+def _conditions(asked: UsageQuery) -> Iterator[ColumnElement[bool]]:
+    yield usage.c.hour >= asked.start
+    yield usage.c.hour < asked.end
+    chosen = {"tenant_id": asked.tenants, "key_id": asked.keys, "model": asked.models}
+    for column, values in chosen.items():
+        if values is not None:
+            yield usage.c[column].in_(values)
+    if asked.background is not None:
+        yield usage.c.background == asked.background
+    if asked.inference is not None:
+        yield usage.c.requests > 0 if asked.inference else usage.c.requests == 0

@@ -1,6 +1,9 @@
 """What was used, as the record sums it up."""
 
+from collections.abc import Collection
 from dataclasses import astuple, dataclass
+
+HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +42,23 @@ class UsageRow:
 
     key: UsageKey
     amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageQuery:
+    """Sums over periods of ``width_s`` from ``start`` up to ``end``. Times are Unix seconds.
+
+    ``by`` names fields of :class:`UsageKey` that are told apart; the others are added up. Of the
+    rest None asks for all.
+    """
+
+    start: int
+    end: int
+    width_s: int = HOUR_S
+    by: tuple[str, ...] = ()
+    tenants: Collection[str] | None = None
+    keys: Collection[str] | None = None
+    models: Collection[str] | None = None
+    background: bool | None = None
+    inference: bool | None = None
+    """Only where there were requests, or only where there were none."""

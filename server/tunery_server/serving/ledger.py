@@ -8,8 +8,7 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 
 from tunery_server.errors import TryAgainLater
-from tunery_server.records.usage import HOUR_S
-from tunery_server.records.usage_rows import Amounts, UsageKey
+from tunery_server.records.usage_rows import HOUR_S, Amounts, UsageKey
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.usage import Usage
 from tunery_server.telemetry.logging import get_logger

@@ -20,7 +20,7 @@ from tunery_server.gateway.protocol.usage import (
     UsagePage,
     UsageResult,
 )
-from tunery_server.records.usage import HOUR_S
+from tunery_server.records.usage_rows import HOUR_S, UsageQuery
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 
@@ -57,13 +57,14 @@ def own_usage(
     if not timedelta(0) <= last - first <= timedelta(days=_MAX_DAYS):
         raise InvalidRequest(f"end has to be 0 to {_MAX_DAYS} days after start.", param="end")
     by = tuple(_FIELDS[name] for name in dict.fromkeys(group_by))
-    rows = used.usage.sums(
+    asked = UsageQuery(
         start=_midnight(first),
         end=_midnight(last + timedelta(days=1)),
         width_s=DAY_S,
         by=by,
         tenants=[caller.tenant_id],
     )
+    rows = used.usage.sums(asked)
     listed = UsageList(data=tuple(UsageObject.of(row, caller.tenant_id, by) for row in rows))
     return _csv(listed) if format == "csv" else listed
 
@@ -92,7 +93,7 @@ def completions(
     ends = end_time if end_time is not None else int(datetime.now(UTC).timestamp()) + 1
     end = min(start + buckets * width_s, ends)
     by = tuple(_FIELDS[name] for name in dict.fromkeys(group_by))
-    rows = used.usage.sums(
+    asked = UsageQuery(
         start=start,
         end=end,
         width_s=width_s,
@@ -101,9 +102,10 @@ def completions(
         keys=api_key_ids,
         models=models,
         background=batch,
+        inference=True,
     )
     results: dict[int, list[UsageResult]] = {at: [] for at in range(start, end, width_s)}
-    for row in rows:
+    for row in used.usage.sums(asked):
         results[row.key.hour].append(UsageResult.of(row, by))
     data = tuple(
         UsageBucket(start_time=at, end_time=at + width_s, results=tuple(found))
