@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tunery_adapters.training.failures import InvalidModelError, TrainingError
-from tunery_adapters.training.model import load_tokenizer
+from tunery_adapters.training.tokenizer import load_tokenizer
 
 _LOCAL = {"trust_remote_code": False, "local_files_only": True}
 

@@ -1,6 +1,5 @@
 """``tunery merge``: an adapter and its base model as one model."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunery_server.cli.context import open_record, settings_of, told_apart
+from tunery_server.processes.environment import for_training
 
 if TYPE_CHECKING:
     from tunery_server.config import Settings
-
-_PASSED_ON = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH"),
-    *("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"),
-)
 
 
 def merge(
@@ -34,7 +29,9 @@ def merge(
     # A process of its own, so that its memory is gone with it, and no server setting in it.
     command = [sys.executable, "-m", "tunery_adapters.training.merge", *words]
     nice = ["nice", "-n", str(settings.trainer_niceness)]
-    ran = subprocess.run([*nice, *command], env=_environment(settings), check=False)
+    ran = subprocess.run(
+        [*nice, *command], env=for_training(settings.threads_of_a_trainer), check=False
+    )
     if ran.returncode != 0:
         raise typer.Exit(1)
     typer.echo(str(to))
@@ -57,9 +54,3 @@ def _folder(settings: "Settings", tenant: str, model: str) -> Path:
         return store.path(adapter.adapter_id, adapter.version)
     except AdapterError as error:
         raise NotFound(f"The adapter cannot be read: {error.message}.") from error
-
-
-def _environment(settings: "Settings") -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    threads = str(settings.trainer_threads or max(1, (os.cpu_count() or 2) // 2))
-    return {**kept, "OMP_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
