@@ -19,8 +19,8 @@ def say(type, **values):
 
 def step(number, total=2):
     say("step", step=number, total_steps=total, epoch=number / total, train_loss=1.0 / number,
-        train_mean_token_accuracy=0.5, learning_rate=1e-4, tokens=10, tokens_per_s=5.0,
-        seconds_left=2.0 * (total - number))
+        train_mean_token_accuracy=0.5, learning_rate=1e-4, tokens=10, trained_tokens=10 * number,
+        tokens_per_s=5.0, seconds_left=2.0 * (total - number), training_s=2.0 * number)
 
 def checkpoint(number):
     say("checkpoint", step=number, adapter_path=str(folder / "adapter"), train_loss=1.0 / number,
@@ -28,7 +28,7 @@ def checkpoint(number):
 
 def finished(number):
     say("finished", step=number, adapter_path=str(folder / "adapter"), trained_tokens=20,
-        last_step_at=1000.0)
+        last_step_at=1000.0, training_s=5.0)
 """
 
 

@@ -62,6 +62,7 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, object]]:
         "validation file": manifest.validation_file,
         "trained tokens": manifest.trained_tokens,
         "training time": None if manifest.training_s is None else f"{manifest.training_s:.1f} s",
+        "device energy": None if manifest.energy_j is None else f"{manifest.energy_j:.0f} J",
         "imported from": imported.filename if imported else None,
         "imported file's sha256": imported.sha256 if imported else None,
         "made at": manifest.created_at.isoformat(timespec="seconds"),

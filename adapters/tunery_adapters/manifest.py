@@ -54,7 +54,9 @@ class Provenance(_Frozen):
     trained_tokens: int | None = None
     """Tokens under the loss, over all epochs."""
     training_s: float | None = None
-    """From the loaded base model to the last step, of the attempt that finished."""
+    """From the loaded base model to the end, over all attempts, less what was done again."""
+    energy_j: float | None = None
+    """Of the device in that time; None where it has no counter."""
     libraries: Mapping[str, str] = {}
     """Versions of what trained it, by distribution."""
 

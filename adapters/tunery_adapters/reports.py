@@ -46,6 +46,21 @@ class ValidationMetrics(BaseModel):
     valid_reward_margin: float | None = None
 
 
+class Spent(BaseModel):
+    """What a job has taken so far, over all its attempts, less what was lost and is done again."""
+
+    training_s: float = 0.0
+    """From the loaded base model on, with evaluations and checkpoints."""
+    energy_j: float | None = None
+    """Of the device, whatever else it did meanwhile; None where it has no counter."""
+
+    def __add__(self, other: "Spent") -> "Spent":
+        known = [joules for joules in (self.energy_j, other.energy_j) if joules is not None]
+        return Spent(
+            training_s=self.training_s + other.training_s, energy_j=sum(known) if known else None
+        )
+
+
 class SkippedCheckpoint(_Report):
     """A checkpoint is damaged and was removed. To go on, the one before it is used."""
 
@@ -89,11 +104,12 @@ class Plan(_Report):
     learning_rate: float
 
 
-class Step(TrainingMetrics, _Report):
+class Step(TrainingMetrics, Spent, _Report):
     """One optimiser step.
 
     ``tokens`` are those of the step's examples; ``tokens_per_s`` is their rate over recent steps.
-    A prefix that examples share counts in each, though it is computed once.
+    A prefix that examples share counts in each, though it is computed once. ``trained_tokens`` are
+    those under the loss in all steps up to this one.
     """
 
     type: Literal["step"] = "step"
@@ -102,6 +118,7 @@ class Step(TrainingMetrics, _Report):
     epoch: float
     learning_rate: float
     tokens: int
+    trained_tokens: int
     tokens_per_s: float
     seconds_left: float
 
@@ -122,7 +139,7 @@ class Checkpoint(TrainingMetrics, ValidationMetrics, _Report):
     adapter_path: str
 
 
-class Finished(_Report):
+class Finished(Spent, _Report):
     """``last_step_at`` is Unix time of the last optimiser step, for the train-to-serve figure."""
 
     type: Literal["finished"] = "finished"

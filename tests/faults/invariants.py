@@ -7,6 +7,8 @@ of its own, so that a test may ask for one.
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.faults.stack import JOB_S, Stack
 from tests.queues import until
 from tests.servers import alive, descendants
@@ -14,6 +16,8 @@ from tunery_adapters.store import AdapterStore
 from tunery_server.ids import new_id
 from tunery_server.jobs.transitions import FINAL
 from tunery_server.records.rows import HELD, Job, JobEvent, JobStatus
+from tunery_server.records.usage_rows import UsageQuery
+from tunery_server.records.work import counted
 
 CLEAN_S = 30.0
 VIRTUAL_TIME = b"{tunery}:clock"
@@ -65,6 +69,7 @@ def hold(stack: Stack, job: Job, undisturbed: Work | None = None) -> None:
     has_one_final_state(stack, job)
     refuses_older_attempts(stack, job)
     has_whole_history(stack, job)
+    is_counted_once(stack, job)
     if job.status is JobStatus.SUCCEEDED:
         has_one_version(stack, job)
         has_one_result_file(stack, job)
@@ -91,6 +96,18 @@ def refuses_older_attempts(stack: Stack, job: Job) -> None:
         assert changed is None, f"attempt {attempt} wrote into attempt {job.attempt}"
         event = {"event_id": new_id("ftevent-"), "created_at": 0.0, "message": "too late"}
         assert not stack.history.add_event(job.id, **event, attempt=attempt)
+
+
+def is_counted_once(stack: Stack, job: Job) -> None:
+    """The tenant's usage has what the job has counted; of one that succeeded, every token once."""
+    work = counted(job)
+    asked = UsageQuery(start=0, end=2**40, by=("model",), tenants=[job.tenant_id])
+    rows = stack.services.usage.sums(asked)
+    mine = [row.amounts for row in rows if row.key.model.endswith(_identity(job))]
+    assert sum(amounts.trained_tokens for amounts in mine) == work.trained_tokens
+    assert sum(amounts.training_s for amounts in mine) == pytest.approx(work.training_s)
+    if job.status is JobStatus.SUCCEEDED:
+        assert work.trained_tokens == job.trained_tokens
 
 
 def has_one_version(stack: Stack, job: Job) -> None:
@@ -183,6 +200,11 @@ def trainers(stack: Stack) -> list[int]:
 
 def _adapter_id(job: Job) -> str:
     return f"ad-{job.id.rpartition('-')[2]}"
+
+
+def _identity(job: Job) -> str:
+    """With what the name of a job's final adapter ends."""
+    return f":{job.id.rpartition('-')[2][:16]}"
 
 
 def _versions(stack: Stack, job: Job) -> list[Path]:

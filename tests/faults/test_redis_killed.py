@@ -18,7 +18,7 @@ from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import TenantPolicy
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 from tunery_server.worker.reconciler import Reconciler
 

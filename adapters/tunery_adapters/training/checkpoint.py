@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from tunery_adapters import fault
 from tunery_adapters.fault import Point
-from tunery_adapters.reports import TrainingMetrics, ValidationMetrics
+from tunery_adapters.reports import Spent, TrainingMetrics, ValidationMetrics
 from tunery_adapters.training.export import read_adapter, write_adapter
 from tunery_adapters.training.sealed import DamagedError, check, settle
 
@@ -41,7 +41,7 @@ OnDamage: TypeAlias = Callable[[str, str], None]
 """Is told the name of a damaged checkpoint, and what is wrong with it."""
 
 
-class State(TrainingMetrics, ValidationMetrics):
+class State(TrainingMetrics, ValidationMetrics, Spent):
     """What a job knows after ``step`` optimiser steps, beside its tensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

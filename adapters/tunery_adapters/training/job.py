@@ -29,6 +29,7 @@ from tunery_adapters.training.loop import (
     check_stop,
     checkpoint_report,
 )
+from tunery_adapters.training.meter import Counter, Meter, energy_counter
 from tunery_adapters.training.model import Precision, load_model
 from tunery_adapters.training.objective import Likelihood, Preference
 from tunery_adapters.training.optimizer import make_optimizer, peak_learning_rate
@@ -51,10 +52,12 @@ def run(
     stop: Event,
     clock: Clock,
     precision: Precision | None = None,
+    energy: Counter | None = None,
 ) -> bool:
     """Train; True if finished, False if stopped with a checkpoint to go on from.
 
-    A resumed job keeps the precision that it began with. Raises TrainingError and whatever torch
+    A resumed job keeps the precision that it began with; ``energy`` is the device's own counter
+    unless another one is given. Raises TrainingError and whatever torch
     raises; nothing is left half-written.
     """
     torch.set_num_threads(spec.threads)
@@ -69,6 +72,7 @@ def run(
         precision = Precision.named(found.state.dtype)
     precision = precision or Precision.here()
     learner = _learner(spec, precision)
+    meter = Meter(clock.monotonic, energy or energy_counter(precision.device))
     course = _course(spec, training, validation, learner)
 
     # Say what will be done.
@@ -91,10 +95,10 @@ def run(
 
     # Do it.
     state = found.state if found else State(job=fingerprint(spec), dtype=precision.dtype_name)
-    loop = Loop(course, learner, checkpoints, state, report, stop, clock)
+    loop = Loop(course, learner, checkpoints, state, report, stop, clock, meter)
     if not loop.run():
         return False
-    report(_finish(spec, course, loop, checkpoints))
+    report(_finish(spec, loop, checkpoints))
     return True
 
 
@@ -186,7 +190,7 @@ def _plan(course: Course) -> Plan:
     )
 
 
-def _finish(spec: TrainingSpec, course: Course, loop: Loop, checkpoints: Checkpoints) -> Finished:
+def _finish(spec: TrainingSpec, loop: Loop, checkpoints: Checkpoints) -> Finished:
     """Copy the adapter that is kept to ``output_dir/adapter``."""
     kept = _kept(spec, loop, checkpoints)
     adapter = Path(spec.output_dir) / ADAPTER
@@ -198,11 +202,12 @@ def _finish(spec: TrainingSpec, course: Course, loop: Loop, checkpoints: Checkpo
     return Finished(
         step=kept.state.step,
         adapter_path=str(adapter),
-        trained_tokens=_trained_tokens(course, loop.state.step),
+        trained_tokens=loop.trained_tokens,
         last_step_at=loop.last_step_at,
         last_step=loop.state.step,
         stop_reason="early_stopping" if loop.stopped_early else "completed",
         valid_loss=kept.state.valid_loss,
+        **loop.spent().model_dump(),
     )
 
 
@@ -218,10 +223,3 @@ def _kept(spec: TrainingSpec, loop: Loop, checkpoints: Checkpoints) -> Found:
     if last is None:
         raise OSError("the last checkpoint cannot be read back")
     return last
-
-
-def _trained_tokens(course: Course, step: int) -> int:
-    """Tokens under the loss in the first ``step`` steps."""
-    epochs = step // course.schedule.steps_per_epoch
-    seen = (course.training.examples[i] for i in course.schedule.seen(step))
-    return course.training.trained_tokens * epochs + sum(item.trained_tokens for item in seen)

@@ -13,6 +13,7 @@ from tunery_adapters.reports import (
     AnyReport,
     Checkpoint,
     Evaluation,
+    Spent,
     Stopped,
     TrainingMetrics,
     ValidationMetrics,
@@ -22,6 +23,7 @@ from tunery_adapters.spec import EvaluationSpec
 from tunery_adapters.training.batches import Schedule
 from tunery_adapters.training.checkpoint import ADAPTER, Checkpoints, Found, State
 from tunery_adapters.training.examples import Dataset, Item
+from tunery_adapters.training.meter import Meter
 from tunery_adapters.training.optimizer import learning_rate
 from tunery_adapters.training.selection import judged, stops
 from tunery_adapters.training.steps import Learner
@@ -37,6 +39,8 @@ _OF_ONE_STEP = {
     *("step", "ends_epoch", "evaluated"),
 }
 """What a job knows of its last step alone."""
+
+_SPENT = Spent.model_fields.keys()
 
 Report: TypeAlias = Callable[[AnyReport], None]
 
@@ -68,6 +72,12 @@ class Course:
         """Those that were asked for beside the end of each epoch, if there is something to do."""
         return self.evaluation.eval_every if self.validation else None
 
+    def trained_tokens(self, step: int) -> int:
+        """Tokens under the loss in the first ``step`` steps."""
+        epochs = step // self.schedule.steps_per_epoch
+        seen = (self.training.examples[i] for i in self.schedule.seen(step))
+        return self.training.trained_tokens * epochs + sum(item.trained_tokens for item in seen)
+
 
 def check_stop(stop: Event) -> None:
     """Raise StopRequestedError if the job was asked to stop."""
@@ -87,8 +97,10 @@ class Loop:
         report: Report,
         stop: Event,
         clock: Clock,
+        meter: Meter,
     ) -> None:
         self.state = state
+        self.trained_tokens = course.trained_tokens(state.step)
         self.last_step_at = clock.unix()
         self._course = course
         self._learner = learner
@@ -96,6 +108,7 @@ class Loop:
         self._report = report
         self._stop = stop
         self._clock = clock
+        self._meter = meter
         self._saved_step = state.step
         self._saved_at = clock.monotonic()
         self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT_STEPS)
@@ -122,6 +135,11 @@ class Loop:
         if self.state.step > self._saved_step:
             self._save()
 
+    def spent(self) -> Spent:
+        """What the job has taken by now."""
+        self._read_meter()
+        return _spent(self.state)
+
     def _goes_on(self) -> bool:
         schedule, step = self._course.schedule, self.state.step
         every = self._course.steps_between_evaluations
@@ -140,11 +158,13 @@ class Loop:
         score = self._learner.train(batch, rate, course.schedule.seed_of(step), self._check_stop)
         self._recent.append((_tokens(batch), self._clock.monotonic() - started))
         self.last_step_at = self._clock.unix()
+        self.trained_tokens += sum(item.trained_tokens for item in batch)
         self.state = State(
             **self.state.model_dump(exclude=_OF_ONE_STEP),
             step=step + 1,
             **self._learner.objective.metrics(score, "train"),
         )
+        self._read_meter()
         self._report(self._step_report(_tokens(batch), rate))
         fault.point(Point.TRAIN_STEP)
 
@@ -156,9 +176,10 @@ class Loop:
             step=state.step,
             total_steps=schedule.total_steps,
             epoch=state.step / schedule.steps_per_epoch,
-            **state.model_dump(include=set(TrainingMetrics.model_fields)),
+            **state.model_dump(include=TrainingMetrics.model_fields.keys() | _SPENT),
             learning_rate=rate,
             tokens=tokens,
+            trained_tokens=self.trained_tokens,
             tokens_per_s=sum(tokens for tokens, _ in self._recent) / seconds,
             seconds_left=steps_left * seconds / len(self._recent),
         )
@@ -190,7 +211,12 @@ class Loop:
         if self._clock.monotonic() - self._saved_at >= RECOVERY_INTERVAL_S:
             self._save()
 
+    def _read_meter(self) -> None:
+        total = _spent(self.state) + self._meter.lap()
+        self.state = self.state.model_copy(update=total.model_dump())
+
     def _save(self) -> Found:
+        self._read_meter()
         found = self._checkpoints.write(self.state, self._learner.model, self._learner.optimizer)
         self._saved_step, self._saved_at = self.state.step, self._clock.monotonic()
         return found
@@ -204,6 +230,10 @@ def checkpoint_report(found: Found) -> Checkpoint:
             include=Checkpoint.model_fields.keys() & State.model_fields.keys()
         ),
     )
+
+
+def _spent(state: State) -> Spent:
+    return Spent(**state.model_dump(include=set(_SPENT)))
 
 
 def _tokens(examples: Iterable[Item]) -> int:

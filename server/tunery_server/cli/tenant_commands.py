@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from tunery_server.records.projects import ProjectRecords
-    from tunery_server.records.rows import TenantPolicy
+    from tunery_server.records.tenant_rows import TenantPolicy
     from tunery_server.records.tenants import TenantPolicies
 
 from tunery_server.cli.context import open_record, settings_of, told_apart
@@ -47,6 +47,12 @@ def set_policy(
     max_file_bytes: Annotated[
         int | None, typer.Option(min=0, help="Bytes of files that it may keep.")
     ] = None,
+    max_adapters: Annotated[
+        int | None, typer.Option(min=0, help="Adapters that it may have and import another.")
+    ] = None,
+    max_adapter_bytes: Annotated[
+        int | None, typer.Option(min=0, help="The same in bytes of weights.")
+    ] = None,
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     concurrent_requests: ConcurrentRequests = None,
@@ -62,6 +68,8 @@ def set_policy(
         "preemptible": preemptible,
         "max_files": max_files,
         "max_file_bytes": max_file_bytes,
+        "max_adapters": max_adapters,
+        "max_adapter_bytes": max_adapter_bytes,
     }
     with told_apart(), _tenants() as opened:
         chosen = {name: value for name, value in given.items() if value is not None}
@@ -105,7 +113,8 @@ def _line(policy: "TenantPolicy") -> str:
     return (
         f"{policy.tenant_id}  weight {policy.weight:g}  running {running}  "
         f"waiting {policy.max_waiting}  {yields}  files {policy.max_files}, "
-        f"{policy.max_file_bytes} bytes  {described(policy.limits)}"
+        f"{policy.max_file_bytes} bytes  adapters {policy.max_adapters}, "
+        f"{policy.max_adapter_bytes} bytes  {described(policy.limits)}"
     )
 
 

@@ -52,7 +52,7 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
-from tunery_server.records.quota import AdapterQuota, Quota, QuotaOf
+from tunery_server.records.quota import AdapterQuota, AdapterQuotaOf, Quota, QuotaOf, StorageRecords
 from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.usage import UsageRecords
@@ -191,7 +191,7 @@ def _services(
         ),
         relay=relay,
         traffic=traffic,
-        usage=UsageReports(UsageRecords(database), ledger),
+        usage=_usage(settings, database, ledger),
         uploads=_upload_service(settings, database, file_service),
         watchers=Watchers(
             limit=settings.max_event_streams, per_tenant=settings.max_event_streams_per_tenant
@@ -263,6 +263,21 @@ def _quota(settings: Settings, database: Database) -> QuotaOf:
     return of
 
 
+def _adapter_quota(settings: Settings, database: Database) -> AdapterQuotaOf:
+    policies = TenantPolicies(database, default_policy(settings))
+
+    def of(tenant_id: str) -> AdapterQuota:
+        policy = policies.of(tenant_id)
+        return AdapterQuota(adapters=policy.max_adapters, bytes=policy.max_adapter_bytes)
+
+    return of
+
+
+def _usage(settings: Settings, database: Database, ledger: Ledger) -> UsageReports:
+    policies = TenantPolicies(database, default_policy(settings))
+    return UsageReports(UsageRecords(database), ledger, StorageRecords(database), policies)
+
+
 def _webhooks(settings: Settings, database: Database) -> WebhookService:
     destinations = Destinations.of(settings.webhook_hosts)
     return WebhookService(
@@ -318,10 +333,7 @@ def _imports(
         residency=residency,
         name=functools.partial(model_name, base, organization),
         max_rank=settings.max_lora_rank,
-        quota=AdapterQuota(
-            adapters=settings.max_adapters_per_tenant,
-            bytes=settings.max_adapter_bytes_per_tenant,
-        ),
+        quota=_adapter_quota(settings, database),
         clock=time.time,
     )
 

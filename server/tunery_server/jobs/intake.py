@@ -19,6 +19,7 @@ from tunery_server.jobs.request import (
     auto_epochs,
 )
 from tunery_server.jobs.surveys import Surveys
+from tunery_server.records.actor import current_actor
 from tunery_server.records.files import FileRecords
 from tunery_server.records.rows import File, Job, JobMethod, JobStatus
 
@@ -89,6 +90,7 @@ class Intake:
             integrations=request.integrations,
             created_at=self._clock(),
             priority=request.priority,
+            key_id=_key_id(),
         )
         memory_bytes = self._fit.memory_bytes(job, self._longest(training, validation))
         return Draft(replace(job, memory_bytes=memory_bytes), training, validation)
@@ -121,6 +123,12 @@ class Intake:
                 param=param,
             )
         return file
+
+
+def _key_id() -> str | None:
+    """Whose key asks."""
+    actor = current_actor()
+    return (actor.key_id or None) if actor is not None else None
 
 
 def warnings(job: Job) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tunery_server.queue.contract import Entry, JobQueue, Need, Share
-from tunery_server.records.rows import Job, TenantPolicy
+from tunery_server.records.rows import Job
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 
 _FIRST_BACK_OFF_S = 1.0

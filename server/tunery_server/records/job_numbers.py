@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from tunery_server.records.database import Database
 from tunery_server.records.rows import HELD, WAITING
 from tunery_server.records.tables import jobs, usage
-from tunery_server.records.usage import HOUR_S
+from tunery_server.records.usage_rows import HOUR_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from tunery_server.records.quota import require_turn
 from tunery_server.records.rows import HELD, Adapter, EventType, File, Job, JobStatus, Page
 from tunery_server.records.tables import files, jobs
 from tunery_server.records.webhooks import add_event
+from tunery_server.records.work import Work, count
 
 NO_NOTES: Mapping[JobStatus, Note] = MappingProxyType({})
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
@@ -222,6 +223,27 @@ class JobRecords:
             return _changed(
                 connection, job_id, moves, in_attempt, notes.get, {"status": status, **values}
             )
+
+    def advance(
+        self,
+        job_id: str,
+        *,
+        in_attempt: int,
+        work: Work,
+        model: str,
+        now: float,
+        note: Note | None = None,
+        **values: Any,
+    ) -> Job | None:
+        """As :meth:`change` for an attempt that has the job; what it took is counted, once.
+
+        ``model`` is the adapter that it trains, ``now`` Unix time.
+        """
+        with self._database.writing() as connection:
+            job = _changed(connection, job_id, HELD, in_attempt, lambda _: note, values)
+            if job is not None:
+                count(connection, job, work, model=model, now=now)
+            return job
 
     def succeed(
         self, job_id: str, *, in_attempt: int, adapter: Adapter, results: File, note: Note

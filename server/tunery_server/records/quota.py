@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, func, select
 
 from tunery_server.errors import QuotaExceeded
+from tunery_server.records.database import Database
 from tunery_server.records.rows import WAITING, UploadStatus
 from tunery_server.records.tables import adapters, api_keys, files, jobs, uploads
 
@@ -32,8 +33,7 @@ def require_adapter_room(
 ) -> None:
     """Raises QuotaExceeded unless the tenant may bring in one more adapter of so many bytes."""
     _one_at_a_time(connection, tenant_id)
-    mine, there = adapters.c.tenant_id == tenant_id, adapters.c.removed_at.is_(None)
-    kept, kept_bytes = _totals(connection, adapters, mine & there)
+    kept, kept_bytes = _adapters(connection, tenant_id)
     if kept >= quota.adapters:
         raise QuotaExceeded(f"You may keep {quota.adapters} adapters; delete one first.")
     if kept_bytes + bytes > quota.bytes:
@@ -43,15 +43,39 @@ def require_adapter_room(
 QuotaOf = Callable[[str], Quota]
 """A tenant's, by its id."""
 
+AdapterQuotaOf = Callable[[str], AdapterQuota]
+"""A tenant's, by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a tenant keeps: files with pending uploads, and adapters until their files go."""
+
+    files: int
+    file_bytes: int
+    adapters: int
+    adapter_bytes: int
+
+
+class StorageRecords:
+    """How much tenants keep, by the same count that refuses them more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def kept(self, tenant_id: str) -> Kept:
+        """By one tenant."""
+        with self._database.reading() as connection:
+            return Kept(*_files(connection, tenant_id), *_adapters(connection, tenant_id))
+
 
 def require_room(connection: Connection, tenant_id: str, quota: Quota, *, bytes: int) -> None:
     """Raises QuotaExceeded unless the tenant may keep one more file of so many bytes."""
     _one_at_a_time(connection, tenant_id)
-    kept, kept_bytes = _totals(connection, files, files.c.tenant_id == tenant_id)
-    coming, coming_bytes = _pending(connection, tenant_id)
-    if kept + coming >= quota.files:
+    kept, kept_bytes = _files(connection, tenant_id)
+    if kept >= quota.files:
         raise QuotaExceeded(f"You may keep {quota.files} files; delete one first.")
-    if kept_bytes + coming_bytes + bytes > quota.bytes:
+    if kept_bytes + bytes > quota.bytes:
         raise QuotaExceeded(f"You may keep {quota.bytes} bytes of files; delete some first.")
 
 
@@ -75,6 +99,17 @@ def require_turn(connection: Connection, tenant_id: str, max_waiting: int) -> No
             "let one start or cancel one first.",
             code="rate_limit_exceeded",
         )
+
+
+def _files(connection: Connection, tenant_id: str) -> tuple[int, int]:
+    kept, kept_bytes = _totals(connection, files, files.c.tenant_id == tenant_id)
+    coming, coming_bytes = _pending(connection, tenant_id)
+    return kept + coming, kept_bytes + coming_bytes
+
+
+def _adapters(connection: Connection, tenant_id: str) -> tuple[int, int]:
+    mine, there = adapters.c.tenant_id == tenant_id, adapters.c.removed_at.is_(None)
+    return _totals(connection, adapters, mine & there)
 
 
 def _pending(connection: Connection, tenant_id: str) -> tuple[int, int]:

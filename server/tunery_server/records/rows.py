@@ -81,6 +81,8 @@ class ApiKey:
     limits: Limits = UNLIMITED
     service_account_id: str | None = None
     """Whose it is; None for one that was made without an account."""
+    last_used_at: float | None = None
+    """To the minute."""
 
     def valid_at(self, now: float) -> bool:
         """Whether it opens anything."""
@@ -214,31 +216,15 @@ class Job:
     """Since when it waits for a worker, what it has run left out; None is since its creation."""
     not_before: float = 0.0
     """A job that has lost its worker is not started again at once."""
+    key_id: str | None = None
+    """Whose asked for it; None for nobody's, or where the record does not say."""
+    work: dict[str, Any] | None = None
+    """What was counted of it for its tenant's usage."""
 
     @property
     def method(self) -> JobMethod:
         """How it trains."""
         return JobMethod.DPO if "beta" in self.hyperparameters else JobMethod.SUPERVISED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantPolicy:
-    """What a tenant may have of the workers and of the engine."""
-
-    tenant_id: str
-    weight: float = 1.0
-    """Its share of the workers' time, relative to other tenants'."""
-    max_running: int = 0
-    """Jobs at once; 0 is no bound."""
-    max_waiting: int = 1000
-    """Jobs that wait or are paused."""
-    preemptible: bool = False
-    """Whether a running job makes room for one of a higher priority."""
-    limits: Limits = UNLIMITED
-    """Of all its keys together."""
-    max_files: int = 10_000
-    max_file_bytes: int = 100 * 2**30
-    """Of all its files together, pending uploads included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ api_keys = Table(
     Column("tokens_per_minute", Integer),
     Column("concurrent_requests", Integer),
     Column("service_account_id", String),
+    Column("last_used_at", Float),
     Index("ix_api_keys_tenant_created", "tenant_id", "created_at", "id"),
 )
 
@@ -164,6 +165,8 @@ jobs = Table(
     Column("memory_bytes", BigInteger, nullable=False),
     Column("waiting_since", Float),
     Column("not_before", Float, nullable=False),
+    Column("key_id", String),
+    Column("work", JSON(none_as_null=True)),
     Index("ix_jobs_tenant_created", "tenant_id", "created_at", "id"),
 )
 
@@ -181,6 +184,7 @@ usage = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("trained_tokens", BigInteger, nullable=False),
     Column("training_s", Float, nullable=False),
+    Column("energy_j", Float),
     Index("ix_usage_tenant_hour", "tenant_id", "hour"),
 )
 
@@ -197,6 +201,8 @@ tenant_policies = Table(
     Column("concurrent_requests", Integer),
     Column("max_files", Integer),
     Column("max_file_bytes", BigInteger),
+    Column("max_adapters", Integer),
+    Column("max_adapter_bytes", BigInteger),
 )
 
 job_events = Table(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tunery_server.limits.contract import UNLIMITED, Limits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
@@ -42,3 +44,26 @@ class AuditEntry:
     user: str = ""
     address: str = ""
     request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantPolicy:
+    """What a tenant may have of the workers and of the engine."""
+
+    tenant_id: str
+    weight: float = 1.0
+    """Its share of the workers' time, relative to other tenants'."""
+    max_running: int = 0
+    """Jobs at once; 0 is no bound."""
+    max_waiting: int = 1000
+    """Jobs that wait or are paused."""
+    preemptible: bool = False
+    """Whether a running job makes room for one of a higher priority."""
+    limits: Limits = UNLIMITED
+    """Of all its keys together."""
+    max_files: int = 10_000
+    max_file_bytes: int = 100 * 2**30
+    """Of all its files together, pending uploads included."""
+    max_adapters: int = 10_000
+    max_adapter_bytes: int = 100 * 2**30
+    """Of all its adapters together, for one more to be brought in."""

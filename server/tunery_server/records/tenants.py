@@ -13,8 +13,8 @@ from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
 from tunery_server.records.known_tenants import name_tenant
 from tunery_server.records.rights import require_admin
-from tunery_server.records.rows import TenantPolicy
 from tunery_server.records.tables import tenant_policies
+from tunery_server.records.tenant_rows import TenantPolicy
 
 _LIMITS = frozenset(asdict(Limits()))
 
@@ -68,6 +68,8 @@ class TenantPolicies:
             ),
             max_files=chosen.get("max_files", default.max_files),
             max_file_bytes=chosen.get("max_file_bytes", default.max_file_bytes),
+            max_adapters=chosen.get("max_adapters", default.max_adapters),
+            max_adapter_bytes=chosen.get("max_adapter_bytes", default.max_adapter_bytes),
         )
 
 
@@ -93,6 +95,8 @@ def default_policy(settings: Settings) -> TenantPolicy:
         max_waiting=settings.max_waiting_jobs,
         max_files=settings.max_files_per_tenant,
         max_file_bytes=settings.max_file_bytes_per_tenant,
+        max_adapters=settings.max_adapters_per_tenant,
+        max_adapter_bytes=settings.max_adapter_bytes_per_tenant,
         limits=Limits(
             requests_per_minute=settings.requests_per_minute,
             tokens_per_minute=settings.tokens_per_minute,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tunery_server.records.database import Database
@@ -24,14 +24,10 @@ class UsageRecords:
 
     def add(self, entries: Iterable[tuple[UsageKey, Amounts]]) -> None:
         """Add to the sums, all of it or nothing."""
-        rows = [{**asdict(key), **asdict(amounts)} for key, amounts in entries]
-        if not rows:
-            return
-        adding = _INSERTS[self._database.dialect](usage)
-        sums = {name: usage.c[name] + adding.excluded[name] for name in _AMOUNTS}
-        adding = adding.on_conflict_do_update(index_elements=usage.primary_key.columns, set_=sums)
-        with self._database.writing() as connection:
-            connection.execute(adding, rows)
+        given = tuple(entries)
+        if given:
+            with self._database.writing() as connection:
+                add_usage(connection, given)
 
     def sums(self, asked: UsageQuery) -> tuple[UsageRow, ...]:
         """Sums as asked for, oldest first. A field that is not told apart is empty."""
@@ -48,6 +44,20 @@ class UsageRecords:
             )
             for row in rows
         )
+
+
+def add_usage(connection: Connection, entries: Iterable[tuple[UsageKey, Amounts]]) -> None:
+    """As :meth:`UsageRecords.add`, in the transaction of what took it. One entry at least."""
+    rows = [{**asdict(key), **asdict(amounts)} for key, amounts in entries]
+    adding = _INSERTS[connection.dialect.name](usage)
+    sums = {name: _sum(usage.c[name], adding.excluded[name]) for name in _AMOUNTS}
+    adding = adding.on_conflict_do_update(index_elements=usage.primary_key.columns, set_=sums)
+    connection.execute(adding, rows)
+
+
+def _sum(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of what is not null; null when both are."""
+    return func.coalesce(one + other, one, other)
 
 
 def _conditions(asked: UsageQuery) -> Iterator[ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
+from typing import Any
 
 HOUR_S = 3600
 
@@ -30,10 +31,12 @@ class Amounts:
     output_tokens: int = 0
     trained_tokens: int = 0
     training_s: float = 0.0
+    energy_j: float | None = None
+    """That trainings took of their devices, in joules; None where no device counts it."""
 
     def __add__(self, other: "Amounts") -> "Amounts":
         pairs = zip(astuple(self), astuple(other), strict=True)
-        return Amounts(*(one + another for one, another in pairs))
+        return Amounts(*(added(one, another) for one, another in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,10 @@ class UsageQuery:
     background: bool | None = None
     inference: bool | None = None
     """Only where there were requests, or only where there were none."""
+
+
+def added(one: Any, other: Any) -> Any:
+    """The sum of two numbers, of which one that is not known is no part; None without any."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -29,7 +29,7 @@ from tunery_server.files.store import FileStore, told_when_full
 from tunery_server.ids import new_id
 from tunery_server.records.adapters import AdapterRecords, registered
 from tunery_server.records.idempotency import Sending, Submission
-from tunery_server.records.quota import AdapterQuota
+from tunery_server.records.quota import AdapterQuotaOf
 from tunery_server.records.rows import Adapter, File
 
 PURPOSE = "user_data"
@@ -77,7 +77,7 @@ class Imports:
         residency: Residency,
         name: Names,
         max_rank: int,
-        quota: AdapterQuota,
+        quota: AdapterQuotaOf,
         clock: Callable[[], float],
     ) -> None:
         self._files = files
@@ -118,7 +118,7 @@ class Imports:
             self._running -= 1
 
     def _publish(self, tenant_id: str, request: ImportRequest, now: float) -> Published:
-        self._adapters.require_room(tenant_id, self._quota)
+        self._adapters.require_room(tenant_id, self._quota(tenant_id))
         file = self._files.get(tenant_id, request.file)
         _check_file(file, request)
         identity = new_id("")
@@ -142,13 +142,15 @@ class Imports:
         adapter, standing = registered(published.manifest), None
         try:
             await self._load(adapter.model, published.path)
-            standing = await asyncio.to_thread(
-                self._adapters.add_once, adapter, submission, self._quota
-            )
+            standing = await asyncio.to_thread(self._register, adapter, submission)
             return standing
         finally:
             if standing != adapter:
                 await asyncio.to_thread(self._store.delete, adapter.adapter_id, adapter.version)
+
+    def _register(self, adapter: Adapter, submission: Submission | None) -> Adapter:
+        quota = self._quota(adapter.tenant_id)
+        return self._adapters.add_once(adapter, submission, quota)
 
     async def _load(self, model: str, folder: Path) -> None:
         try:

@@ -8,8 +8,8 @@ from tunery_server.errors import NotFound
 from tunery_server.ids import new_id
 from tunery_server.records.idempotency import Sending
 from tunery_server.records.projects import ProjectRecords
-from tunery_server.records.rows import Page, TenantPolicy
-from tunery_server.records.tenant_rows import Tenant
+from tunery_server.records.rows import Page
+from tunery_server.records.tenant_rows import Tenant, TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 
 

@@ -73,7 +73,13 @@ class Attempt:
         self._lease = lease
         self._bench = bench
         self._folder = bench.folder / job.id
-        self._recorder = Recorder(job, jobs=bench.jobs, history=bench.history, clock=bench.clock)
+        self._recorder = Recorder(
+            job,
+            model=bench.publisher.final_model(job),
+            jobs=bench.jobs,
+            history=bench.history,
+            clock=bench.clock,
+        )
         self._trainer: Trainer | None = None
         self._stopping = False
         self._hurrying = False
@@ -161,8 +167,7 @@ class Attempt:
             dataset_sha256=dataset.sha256,
             metrics=metrics,
             checkpoint=False,
-            trained_tokens=finished.trained_tokens,
-            training_s=await asyncio.to_thread(self._training_s, finished),
+            work=finished,
         )
         await asyncio.to_thread(self._recorder.timing, published_at=self._bench.clock())
         if await self._bench.publisher.load(adapter):
@@ -250,11 +255,6 @@ class Attempt:
                 name: value for name, value in data.items() if name.startswith(("train_", "valid_"))
             }
         return last
-
-    def _training_s(self, finished: Finished) -> float | None:
-        """From the loaded model to the last step of this attempt."""
-        began = (self._recorder.check().timings or {}).get("training_started_at")
-        return None if began is None else finished.last_step_at - began
 
     def _spec(self, dataset: File) -> TrainingSpec:
         job, bench = self._job, self._bench

@@ -16,6 +16,7 @@ from tunery_adapters.errors import (
     InvalidAdapterError,
 )
 from tunery_adapters.manifest import Provenance
+from tunery_adapters.reports import Finished
 from tunery_adapters.store import AdapterStore, Published
 from tunery_server import __version__
 from tunery_server.engine.contract import Engine
@@ -90,8 +91,7 @@ class Publisher:
         dataset_sha256: str,
         metrics: dict[str, float],
         checkpoint: bool,
-        trained_tokens: int | None = None,
-        training_s: float | None = None,
+        work: Finished | None = None,
     ) -> Adapter:
         """Publish one folder; blocking. Nobody sees it until the record names it.
 
@@ -119,8 +119,9 @@ class Publisher:
                 "training": job.training,
             },
             metrics=metrics,
-            trained_tokens=trained_tokens,
-            training_s=training_s,
+            trained_tokens=work.trained_tokens if work else None,
+            training_s=work.training_s if work else None,
+            energy_j=work.energy_j if work else None,
             libraries=dict(_versions()),
         )
         return registered(self._publish(folder, provenance).manifest)

@@ -5,6 +5,7 @@ job. Blocking.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tunery_adapters.reports import (
@@ -26,6 +27,7 @@ from tunery_server.jobs.transitions import RELEASE
 from tunery_server.records.job_history import JobHistory, Note
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import HELD, Adapter, File, Job, JobCheckpoint, JobStatus
+from tunery_server.records.work import Work
 
 _LOST = "The job is no longer this worker's."
 _PAUSED = "The job is paused; it goes on from its checkpoint when it is resumed"
@@ -33,17 +35,19 @@ _STOPPING = "The trainer was stopped; the job goes on from its checkpoint"
 
 
 class Recorder:
-    """The record of one attempt at one job."""
+    """The record of one attempt at one job; ``model`` is the name of the adapter to be."""
 
     def __init__(
         self,
         job: Job,
         *,
+        model: str,
         jobs: JobRecords,
         history: JobHistory,
         clock: Callable[[], float],
     ) -> None:
         self.job = job
+        self._model = model
         self._jobs = jobs
         self._history = history
         self._clock = clock
@@ -184,12 +188,14 @@ class Recorder:
     def _step(self, report: Step) -> None:
         data = _data(report)
         self._tokens += report.tokens
-        self._add(
-            f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}",
-            type="metrics",
-            data=data,
+        text = f"Step {report.step}/{report.total_steps}: training loss={report.train_loss:.4f}"
+        note = replace(self._noted(text), type="metrics", data=data)
+        self._advance(
+            report,
+            note=note,
+            progress=data,
+            estimated_finish=note.created_at + report.seconds_left,
         )
-        self.write(progress=data, estimated_finish=self._clock() + report.seconds_left)
 
     def _evaluation(self, report: Evaluation) -> None:
         self._add(
@@ -208,7 +214,7 @@ class Recorder:
                 "stop_reason": report.stop_reason,
             }
         )
-        self.write(trained_tokens=report.trained_tokens, progress=progress)
+        self._advance(report, trained_tokens=report.trained_tokens, progress=progress)
         if report.stop_reason == "early_stopping":
             text = f"Stopped early at step {report.last_step}: the validation loss got no better"
             self.note(text)
@@ -223,6 +229,24 @@ class Recorder:
         timings = self.check().timings or {}
         seconds = timings["last_step_at"] - timings.get("training_started_at", self._clock())
         return {MEAN_RATE: self._tokens / seconds} if self._tokens and seconds > 0 else {}
+
+    def _advance(self, report: Step | Finished, **values: Any) -> None:
+        """Change the job, and count for its tenant what it has taken up to this report."""
+        work = Work(
+            trained_tokens=report.trained_tokens,
+            training_s=report.training_s,
+            energy_j=report.energy_j,
+        )
+        _ours(
+            self._jobs.advance(
+                self.job.id,
+                in_attempt=self.job.attempt,
+                work=work,
+                model=self._model,
+                now=self._clock(),
+                **values,
+            )
+        )
 
     def _add(self, message: str, **values: Any) -> None:
         written = self._history.add_event(

@@ -17,6 +17,7 @@ from tunery_adapters.reports import REPORT, AnyReport, Step
 from tunery_adapters.spec import LoraSpec, TrainingSpec
 from tunery_adapters.training import job
 from tunery_adapters.training.loop import Clock
+from tunery_adapters.training.meter import Counter
 from tunery_adapters.training.model import Precision
 
 SYSTEM = "You answer in one word."
@@ -75,6 +76,7 @@ def run_job(
     until: Callable[[AnyReport], bool] | None = None,
     clock: Clock | None = None,
     precision: Precision | None = None,
+    energy: Counter | None = None,
 ) -> list[AnyReport]:
     """Run a job; ask it to stop once ``until`` is true of a report."""
     said: list[AnyReport] = []
@@ -85,7 +87,7 @@ def run_job(
         if until and until(report):
             stop.set()
 
-    job.run(spec, report, stop, clock or Clock(), precision)
+    job.run(spec, report, stop, clock or Clock(), precision, energy)
     return said
 
 

@@ -181,7 +181,7 @@ def test_a_resumed_job_selects_as_an_undisturbed_one(
     second = run_job(spec)
     assert weights_of(spec.output_dir) == weights_of(calm.output_dir)
     assert evaluations([*first, *second]) == evaluations(whole)
-    changed = {"last_step_at": 0.0, "adapter_path": ""}
+    changed = {"last_step_at": 0.0, "adapter_path": "", "training_s": 0.0}
     ends = [said[-1].model_copy(update=changed) for said in (whole, second)]
     assert ends[0] == ends[1]
 

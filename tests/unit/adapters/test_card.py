@@ -36,6 +36,7 @@ def test_what_is_known_is_told_and_what_is_not_is_left_out() -> None:
             metrics={"train_loss": 0.25},
             trained_tokens=1234,
             training_s=12.34,
+            energy_j=4321.4,
             libraries={"torch": "2.13.0"},
         )
     )
@@ -46,6 +47,7 @@ def test_what_is_known_is_told_and_what_is_not_is_left_out() -> None:
         "| train_loss | 0.25 |",
         "| trained tokens | 1234 |",
         "| training time | 12.3 s |",
+        "| device energy | 4321 J |",
         "| torch | 2.13.0 |",
     ):
         assert row in text

@@ -114,6 +114,7 @@ class Provenance(Answer):
     settings: Mapping[str, Any]
     trained_tokens: int | None
     training_s: float | None
+    energy_j: float | None
     libraries: Mapping[str, str]
     imported: Imported | None
 

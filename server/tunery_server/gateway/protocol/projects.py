@@ -27,6 +27,8 @@ _POLICY = {
     "preemptible": "preemptible",
     "max_files": "max_files",
     "max_file_bytes": "max_file_bytes",
+    "max_adapters": "max_adapters",
+    "max_adapter_bytes": "max_adapter_bytes",
 }
 """Fields of ours, and what the record calls them."""
 
@@ -49,6 +51,8 @@ class _Policy(Request):
     preemptible: bool | None = None
     max_files: Count | None = None
     max_file_bytes: _Bytes | None = None
+    max_adapters: Count | None = None
+    max_adapter_bytes: _Bytes | None = None
     external_key_id: NotOffered = None
     geography: NotOffered = None
 
@@ -88,6 +92,8 @@ class ProjectObject(Answer):
     preemptible: bool
     max_files: int
     max_file_bytes: int
+    max_adapters: int
+    max_adapter_bytes: int
 
     @classmethod
     def of(cls, project: Project) -> "ProjectObject":

@@ -1,16 +1,21 @@
 """Usage on the wire: our own list by day, and OpenAI's buckets."""
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Literal
 
 from tunery_server.gateway.protocol.base import Answer
 from tunery_server.records.usage_rows import UsageRow
+from tunery_server.serving.usage_reports import Storage
 
 DAY_S = 86_400
 
 
 class UsageObject(Answer):
-    """What was used in one day (UTC) by what was told apart; the rest is null."""
+    """What was used in one day (UTC) by what was told apart; the rest is null.
+
+    A training counts under the adapter that it makes. Its energy is null where no device counts it.
+    """
 
     object: Literal["usage"] = "usage"
     date: date
@@ -24,6 +29,7 @@ class UsageObject(Answer):
     output_tokens: int
     trained_tokens: int
     training_seconds: float
+    training_energy_joules: float | None
 
     @classmethod
     def of(cls, row: UsageRow, tenant_id: str, by: tuple[str, ...]) -> "UsageObject":
@@ -41,14 +47,35 @@ class UsageObject(Answer):
             output_tokens=amounts.output_tokens,
             trained_tokens=amounts.trained_tokens,
             training_seconds=amounts.training_s,
+            training_energy_joules=amounts.energy_j,
         )
 
 
+class StorageObject(Answer):
+    """What a tenant keeps at this moment, pending uploads included, and what it may keep."""
+
+    files: int
+    max_files: int
+    file_bytes: int
+    max_file_bytes: int
+    adapters: int
+    max_adapters: int
+    adapter_bytes: int
+    max_adapter_bytes: int
+
+    @classmethod
+    def of(cls, storage: Storage) -> "StorageObject":
+        """From the counts that refuse more, and the tenant's policy."""
+        limits = {name: getattr(storage.policy, f"max_{name}") for name in asdict(storage.kept)}
+        return cls(**asdict(storage.kept), **{f"max_{name}": most for name, most in limits.items()})
+
+
 class UsageList(Answer):
-    """A tenant's usage, oldest first."""
+    """A tenant's usage, oldest first, and what it keeps."""
 
     object: Literal["list"] = "list"
     data: tuple[UsageObject, ...]
+    storage: StorageObject
 
 
 class UsageResult(Answer):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, authenticate, scoped
 from tunery_server.gateway.protocol.usage import (
     DAY_S,
+    StorageObject,
     UsageBucket,
     UsageList,
     UsageObject,
@@ -51,7 +53,7 @@ def own_usage(
     group_by: Annotated[list[Own], Query(alias="group_by[]")] = [],  # noqa: B006 - FastAPI copies
     format: Literal["json", "csv"] = "json",
 ) -> UsageList | Response:
-    """What the caller's tenant used by day, and by what ``group_by[]`` names."""
+    """What the caller's tenant used by day, and by what ``group_by[]`` names; what it keeps."""
     last = end or datetime.now(UTC).date()
     first = start or last - timedelta(days=30)
     if not timedelta(0) <= last - first <= timedelta(days=_MAX_DAYS):
@@ -65,8 +67,11 @@ def own_usage(
         tenants=[caller.tenant_id],
     )
     rows = used.usage.sums(asked)
-    listed = UsageList(data=tuple(UsageObject.of(row, caller.tenant_id, by) for row in rows))
-    return _csv(listed) if format == "csv" else listed
+    told = tuple(UsageObject.of(row, caller.tenant_id, by) for row in rows)
+    if format == "csv":
+        return _csv(told)
+    storage = used.usage.storage(caller.tenant_id)
+    return UsageList(data=told, storage=StorageObject.of(storage))
 
 
 @router.get("/organization/usage/completions")
@@ -118,10 +123,10 @@ def _midnight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _csv(listed: UsageList) -> Response:
+def _csv(told: Iterable[UsageObject]) -> Response:
     text = io.StringIO()
     columns = [name for name in UsageObject.model_fields if name != "object"]
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.model_dump(mode="json") for row in listed.data)
+    writer.writerows(row.model_dump(mode="json") for row in told)
     return Response(text.getvalue(), media_type="text/csv")

@@ -72,6 +72,8 @@ class TestProjects:
             "preemptible": True,
             "max_files": 5,
             "max_file_bytes": 2**40,
+            "max_adapters": 7,
+            "max_adapter_bytes": 2**41,
         }
         async with gateway.openai() as client:
             projects = organization(client).projects

@@ -201,6 +201,7 @@ class TestQuota:
         async with gateway.http() as http:
             await brought_in(gateway, http)
             answer = await imported(http, a_tar(good_files(gateway)))
+            assert answer.json()["error"]["message"].startswith("You may keep 1 adapters")
             assert (answer.status_code, answer.json()["error"]["code"]) == (
                 429,
                 "insufficient_quota",
@@ -209,6 +210,17 @@ class TestQuota:
         assert len(adapters_on_disk(gateway)) == 1
         async with gateway.http(gateway.rival_key) as http:
             await brought_in(gateway, http)
+
+    async def test_one_tenant_may_keep_more(self, gateway: Gateway) -> None:
+        gateway.publish()
+        async with gateway.http() as http:
+            refused = await imported(http, a_tar(good_files(gateway)))
+            project = "/v1/organization/projects/acme"
+            assert (await http.post(project, json={"max_adapters": 2})).status_code == 200
+            await brought_in(gateway, http)
+            assert (await http.post(project, json={"max_adapter_bytes": 1})).status_code == 200
+            heavy = await imported(http, a_tar(good_files(gateway)))
+        assert [refused.status_code, heavy.status_code] == [429, 429]
 
 
 class TestWithoutABaseModel:

@@ -11,7 +11,9 @@ from tests.rows import NOW, a_job, an_adapter
 from tunery_server.gateway.app import create_app
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import JobCheckpoint, JobStatus, TenantPolicy
+from tunery_server.records.keys import KeyRecords
+from tunery_server.records.rows import JobCheckpoint, JobStatus
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 
 from .composed import Gateway
@@ -56,6 +58,14 @@ async def test_the_stock_client_makes_and_cancels_a_job(gateway: Gateway) -> Non
         cancelled = await client.fine_tuning.jobs.cancel(job.id)
         assert cancelled.status == "cancelled"
         assert (await client.fine_tuning.jobs.cancel(job.id)).finished_at == cancelled.finished_at
+
+
+async def test_a_job_remembers_whose_key_asked_for_it(gateway: Gateway) -> None:
+    async with gateway.openai(gateway.rival_key) as client:
+        job = JobRecords(gateway.database).get_any(await create(client))
+        [key] = KeyRecords(gateway.database).of_tenant("rival", after=None, limit=9).items
+    assert job is not None
+    assert job.key_id == key.id
 
 
 async def test_hyperparameters_may_be_auto(gateway: Gateway) -> None:

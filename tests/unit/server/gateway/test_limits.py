@@ -13,7 +13,7 @@ from openai import RateLimitError
 from tests.engines import Fault, ScriptedEngine
 from tunery_server.config import Settings
 from tunery_server.gateway.app import create_app
-from tunery_server.records.rows import TenantPolicy
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 
 from .composed import Gateway, composed

@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.engines import Fault
+from tests.rows import a_job
+from tunery_server.records.jobs import JobRecords
+from tunery_server.records.rows import JobStatus
 from tunery_server.records.usage_rows import Amounts, UsageKey
+from tunery_server.records.work import Work
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.ledger import Ledger
 from tunery_server.serving.usage import StreamUsage, Usage
@@ -62,6 +66,44 @@ async def test_the_same_as_a_table(gateway: Gateway) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     [row] = csv.DictReader(answer.text.splitlines())
     assert (row["model"], row["requests"], row["input_tokens"]) == ("base", "1", "5")
+
+
+async def test_a_training_counts_under_the_adapter_that_it_makes(gateway: Gateway) -> None:
+    jobs = JobRecords(gateway.database)
+    job = a_job(status=JobStatus.RUNNING, attempt=1, key_id="key-1")
+    jobs.add(job)
+    work = Work(trained_tokens=40, training_s=2.5, energy_j=300.0)
+    at = {"in_attempt": 1, "model": "ft:base:tunery::x", "now": time.time()}
+    jobs.advance(job.id, work=work, progress={}, **at)  # type: ignore[arg-type]
+    await chat(gateway)
+    trained, asked = sorted(
+        await usage(gateway, "group_by[]=model&group_by[]=api_key_id"),
+        key=lambda row: -row["trained_tokens"],
+    )
+    assert (trained["model"], trained["api_key_id"], trained["requests"]) == (
+        *("ft:base:tunery::x", "key-1", 0),
+    )
+    assert (trained["trained_tokens"], trained["training_seconds"]) == (40, 2.5)
+    assert (trained["training_energy_joules"], asked["training_energy_joules"]) == (300.0, None)
+    async with gateway.openai() as client:
+        day = int(time.time()) // 86_400 * 86_400
+        page = await client.admin.organization.usage.completions(start_time=day, group_by=["model"])
+    [result] = [result for bucket in page.data for result in bucket.results]
+    assert result.model == "base"  # type: ignore[union-attr]
+
+
+async def test_what_a_tenant_keeps_is_told_with_what_it_may(gateway: Gateway) -> None:
+    gateway.publish(bytes=70)
+    gateway.publish("rival", bytes=5)
+    async with gateway.http() as http:
+        form = {"files": {"file": ("a", b"12345")}, "data": {"purpose": "user_data"}}
+        await http.post("/v1/files", **form)  # type: ignore[arg-type]
+        kept = (await http.get("/v1/usage")).json()["storage"]
+    assert (kept["files"], kept["file_bytes"], kept["adapters"], kept["adapter_bytes"]) == (
+        *(1, 5, 1, 70),
+    )
+    assert kept["max_adapters"] == gateway.settings.max_adapters_per_tenant
+    assert kept["max_file_bytes"] == gateway.settings.max_file_bytes_per_tenant
 
 
 @pytest.mark.parametrize(

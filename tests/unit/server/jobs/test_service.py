@@ -20,7 +20,8 @@ from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import Job, JobStatus, TenantPolicy
+from tunery_server.records.rows import Job, JobStatus
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 
 

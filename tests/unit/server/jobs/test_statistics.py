@@ -11,8 +11,8 @@ from tunery_server.records.database import Database
 from tunery_server.records.job_numbers import JobNumbers
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
-from tunery_server.records.usage import HOUR_S, UsageRecords
-from tunery_server.records.usage_rows import Amounts, UsageKey
+from tunery_server.records.usage import UsageRecords
+from tunery_server.records.usage_rows import HOUR_S, Amounts, UsageKey
 
 CLAIMED = "tunery_tenant_claim_wait_seconds"
 ENDED = "tunery_tenant_fine_tuning_jobs_ended_total"

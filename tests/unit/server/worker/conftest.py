@@ -20,8 +20,9 @@ from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import Job, TenantPolicy
+from tunery_server.records.rows import Job
 from tunery_server.records.tables import webhook_deliveries
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.worker import attempt

@@ -51,6 +51,7 @@ async def test_a_job_ends_with_an_adapter_that_is_loaded(
     assert done.fine_tuned_model is not None
     assert (done.attempt, done.trained_tokens) == (1, 20)
     assert adapters.get("acme", done.fine_tuned_model) is not None
+    assert done.work == {"trained_tokens": 20, "training_s": 5.0, "energy_j": None}
     assert engine.adapters == {done.fine_tuned_model}
     checkpoints = bench.history.checkpoints(job.id, after=None, limit=9)
     assert checkpoints is not None

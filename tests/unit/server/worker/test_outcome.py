@@ -24,7 +24,7 @@ def job(jobs: JobRecords) -> Job:
 
 @pytest.fixture
 def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock) -> Recorder:
-    return Recorder(job, jobs=jobs, history=history, clock=clock)
+    return Recorder(job, model="ft:x", jobs=jobs, history=history, clock=clock)
 
 
 async def ended(recorder: Recorder, clock: StoppedClock, error: Exception) -> None:

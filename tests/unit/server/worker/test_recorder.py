@@ -12,6 +12,8 @@ from tunery_server.worker.recorder import Recorder
 
 from .conftest import StoppedClock
 
+MODEL = "ft:base:tunery:pirate:1"
+
 
 @pytest.fixture
 def job(jobs: JobRecords) -> Job:
@@ -22,7 +24,7 @@ def job(jobs: JobRecords) -> Job:
 
 @pytest.fixture
 def recorder(job: Job, jobs: JobRecords, history: JobHistory, clock: StoppedClock) -> Recorder:
-    return Recorder(job, jobs=jobs, history=history, clock=clock)
+    return Recorder(job, model=MODEL, jobs=jobs, history=history, clock=clock)
 
 
 def test_a_finished_job_keeps_its_mean_speed(
@@ -49,6 +51,8 @@ STEP: dict[str, Any] = {
     "train_mean_token_accuracy": 0.5,
     "learning_rate": 1e-4,
     "tokens": 10,
+    "trained_tokens": 4,
+    "training_s": 2.0,
     "tokens_per_s": 5.0,
     "seconds_left": 30.0,
 }
