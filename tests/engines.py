@@ -56,6 +56,12 @@ class ScriptedEngine:
         self.begun = asyncio.Event()
         self.asked = asyncio.Event()
         self.flooded = 0
+        self.tokens = 2
+        """Of the answer to a request for a stream."""
+        self.after = 1
+        """How many events come before a fault that comes amid them."""
+        self.pace_s = 0.0
+        """How long each event takes."""
         self.chunk_bytes: int | None = None
         """Cut the answer into pieces of this size; by default one piece an event."""
 
@@ -99,7 +105,7 @@ class ScriptedEngine:
         self.running += 1
         self.idle.clear()
         try:
-            yield _Scripted(self, answer(path, body))
+            yield _Scripted(self, answer(path, body, tokens=self.tokens))
         finally:
             self.running -= 1
             if not self.running:
@@ -127,7 +133,9 @@ class _Scripted:
             yield self._events[0]
             await asyncio.sleep(0)
         for number, event in enumerate(self._events):
-            if number == 1:
+            if engine.pace_s:
+                await asyncio.sleep(engine.pace_s)
+            if number == engine.after:
                 if engine.fault is Fault.CUT:
                     return
                 if engine.fault is Fault.DIES:
@@ -141,12 +149,15 @@ class _Scripted:
                 yield event[start : start + size]
 
 
-USAGE_AT_FIRST = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
-"""Of the first event of a stream."""
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
-def answer(path: str, body: dict[str, Any]) -> list[bytes]:
+def usage_at(token: int) -> dict[str, int]:
+    """Of a stream up to a token."""
+    return {"prompt_tokens": 5, "completion_tokens": token, "total_tokens": 5 + token}
+
+
+def answer(path: str, body: dict[str, Any], *, tokens: int = 2) -> list[bytes]:
     """vLLM's answer to ``body``: one JSON object in two pieces, or the events of a stream."""
     if path == "/tokenize":
         return [orjson.dumps({"count": 5, "max_model_len": 2048, "tokens": [1, 2, 3, 4, 5]})]
@@ -160,13 +171,23 @@ def answer(path: str, body: dict[str, Any]) -> list[bytes]:
     make = (lambda text, end: _chat_choice("delta", text, end)) if chat else _choice
     options = body.get("stream_options") or {}
     counted = options.get("continuous_usage_stats")
-    running = [{"usage": usage} if counted else {} for usage in (USAGE_AT_FIRST, USAGE)]
+    said: list[tuple[str, str | None]] = [
+        ("Hi", None),
+        *[("!", None)] * (tokens - 2),
+        ("!", "stop"),
+    ]
     chunks = [
-        _completion(chat, body["model"], [make(text, end)], chunk=True, **counts)
-        for (text, end), counts in zip([("Hi", None), ("!", "stop")], running, strict=True)
+        _completion(
+            chat,
+            body["model"],
+            [make(text, end)],
+            chunk=True,
+            **({"usage": usage_at(number)} if counted else {}),
+        )
+        for number, (text, end) in enumerate(said, start=1)
     ]
     if options.get("include_usage"):
-        chunks.append(_completion(chat, body["model"], [], chunk=True, usage=USAGE))
+        chunks.append(_completion(chat, body["model"], [], chunk=True, usage=usage_at(tokens)))
     return [*(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
 
 

@@ -47,7 +47,6 @@ PROMISES = {
     "P22": "A bad adapter hurts nobody else",
     "P24": "Limits are exact",
     "P25": "SIGKILL leaves no orphans",
-    "P26": "It can run for weeks",
     "P27": "What is deleted is gone; what is another tenant's is not there",
     "P28": "Clock jumps do no harm",
     "P29": "What an earlier release wrote can be read",
@@ -76,7 +75,11 @@ class Tally:
             return f"BROKEN in {self.broken}"
         if not self.tried:
             return ": ".join([UNTRIED, *self.skipped[:1]])
-        return "held" if self.longest_s is None else f"held, within {self.longest_s:.1f} s"
+        return "held" if self.longest_s is None else f"held, within {_shown(self.longest_s)}"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
 Shown = tuple[str, str]

@@ -56,6 +56,7 @@ async def standing(limiter: RedisLimiter, *subjects: Subject, tokens: int = 0) -
     return (await limiter.take(subjects, tokens=tokens))[1]
 
 
+@pytest.mark.promise("P24", fault="100 at once through two limiters, each kind of limit")
 @pytest.mark.parametrize(
     "limit", ["requests_per_minute", "tokens_per_minute", "concurrent_requests"]
 )
@@ -70,6 +71,7 @@ async def test_a_hundred_at_once_through_two_gateways_get_exactly_the_limit(
     assert {leave.limit for leave in leaves if isinstance(leave, Refusal)} == {limit}
 
 
+@pytest.mark.promise("P24", fault="a gateway restarts after each request")
 async def test_another_gateway_after_a_restart_goes_on_counting(make_limiter: MakeLimiter) -> None:
     subject = a_subject(requests_per_minute=10)
     for _ in range(10):
@@ -77,6 +79,7 @@ async def test_another_gateway_after_a_restart_goes_on_counting(make_limiter: Ma
     assert (await refused(make_limiter(), subject)).limit == "requests_per_minute"
 
 
+@pytest.mark.promise("P24", fault="a request at the very moment that Retry-After named")
 async def test_a_request_after_the_promised_wait_passes(limiter: RedisLimiter) -> None:
     subject = a_subject(tokens_per_minute=6000)  # ten come back each tenth of a second
     await granted(limiter, subject, tokens=6000)
@@ -146,6 +149,7 @@ async def test_a_settled_request_makes_room_at_once(limiter: RedisLimiter) -> No
     await granted(limiter, subject)
 
 
+@pytest.mark.promise("P24", fault="a gateway dies amid a request")
 async def test_a_gateway_that_died_holds_no_place_for_longer_than_a_lease(
     make_limiter: MakeLimiter,
 ) -> None:

@@ -1,7 +1,9 @@
 """The scripted engine as a process of its own: vLLM's HTTP on a Unix socket, with faults to order.
 
 ``python -m tests.faults.engine_process SOCKET``. ``POST /fault {"fault": "CUT"}`` switches to any
-:class:`tests.engines.Fault`; what kills or freezes an engine is a signal to the process.
+:class:`tests.engines.Fault`, and sets ``tokens``, ``after`` and ``pace_s`` if they are there; what
+kills or freezes an engine is a signal to the process. ``GET /running`` tells how many requests it
+works on.
 """
 
 import sys
@@ -53,12 +55,20 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def switch(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
-    engine.fault = Fault[(await request.json())["fault"]]
+    order = await request.json()
+    engine.fault = Fault[order.pop("fault")]
+    for name, value in order.items():
+        setattr(engine, name, value)
     if engine.fault is Fault.NONE:
         engine.go.set()
     else:
         engine.go.clear()
     return web.json_response({})
+
+
+async def running(request: web.Request) -> web.Response:
+    engine = request.app[ENGINE]
+    return web.json_response({"running": engine.running, "seen": len(engine.requests)})
 
 
 @web.middleware
@@ -85,11 +95,13 @@ def main() -> None:
             web.delete(ADAPTERS_PATH, unload),
             web.get("/metrics", metrics),
             web.post("/fault", switch),
+            web.get("/running", running),
             *(web.post(path, forward) for path in ("/v1/chat/completions", "/v1/completions")),
             web.post("/tokenize", forward),
         ]
     )
-    web.run_app(app, path=sys.argv[1], print=None, access_log=None)
+    # As vLLM does, it gives up what nobody waits for.
+    web.run_app(app, path=sys.argv[1], print=None, access_log=None, handler_cancellation=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import httpx2
 import redis
+from openai import OpenAI
 
 from tests.engines import Fault
 from tests.faults.piece import Piece
@@ -37,6 +38,7 @@ from tunery_server.config import Settings
 from tunery_server.files.arrival import NewFile
 from tunery_server.files.sweeper import MARGIN_S
 from tunery_server.gateway.app import create_app
+from tunery_server.gateway.auth import ALL_SCOPES, new_key
 from tunery_server.gateway.deps import Services
 from tunery_server.jobs.request import JobRequest
 from tunery_server.jobs.transitions import FINAL
@@ -45,7 +47,9 @@ from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
-from tunery_server.records.rows import File, Job
+from tunery_server.records.keys import KeyRecords
+from tunery_server.records.rows import File, Job, TenantPolicy
+from tunery_server.records.tenants import TenantPolicies
 from tunery_server.supervisor.home import DEFAULT_TENANT, prepare, prepare_engine
 from tunery_server.supervisor.valkey import valkey_command
 
@@ -133,20 +137,54 @@ class Stack:
         self.gateway.start(fault)
         until(self._gateway_answers, within_s=START_S)
 
-    def order(self, fault: Fault) -> None:
-        """What the engine does with every request from now on; ``NONE`` lets go of all it holds."""
-        transport = httpx2.HTTPTransport(uds=str(self.settings.engine_socket))
-        with httpx2.Client(transport=transport, base_url="http://engine") as client:
-            client.post("/fault", json={"fault": fault.name}).raise_for_status()
+    def order(self, fault: Fault, **more: float) -> None:
+        """What the engine does with every request from now on; ``NONE`` lets go of all it holds.
 
-    def http(self) -> httpx2.Client:
-        """To the gateway, with the admin key."""
-        key = self.settings.admin_key_file.read_text().strip()
-        return httpx2.Client(
-            base_url=f"http://127.0.0.1:{self.settings.port}",
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=START_S,
-        )
+        ``more`` sets its ``tokens``, ``after`` and ``pace_s``.
+        """
+        with self._engine_client() as client:
+            client.post("/fault", json={"fault": fault.name, **more}).raise_for_status()
+
+    def engine_runs(self) -> int:
+        """How many requests the engine works on."""
+        return self.engine_counts()["running"]
+
+    def engine_counts(self) -> dict[str, int]:
+        """That, as ``running``, and ``seen``: how many there were since it started."""
+        with self._engine_client() as client:
+            counts: dict[str, int] = client.get("/running").json()
+        return counts
+
+    def new_key(self, tenant: str, **limits: int) -> str:
+        """A key of a tenant, with every scope, whose limits are these."""
+        secret, key = new_key(tenant, "test", ALL_SCOPES, time.time())
+        database = Database(self.settings.database)
+        KeyRecords(database).add(key)
+        if limits:
+            TenantPolicies(database, TenantPolicy(tenant_id="")).set(tenant, **limits)
+        database.close()
+        return secret
+
+    def _engine_client(self) -> httpx2.Client:
+        transport = httpx2.HTTPTransport(uds=str(self.settings.engine_socket))
+        return httpx2.Client(transport=transport, base_url="http://engine")
+
+    def openai(self, kind: type[OpenAI] = OpenAI) -> OpenAI:
+        """The stock client, or ours."""
+        return kind(base_url=f"{self.url}/v1", api_key=self.admin_key, max_retries=0)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def admin_key(self) -> str:
+        return self.settings.admin_key_file.read_text().strip()
+
+    def http(self, key: str | None = None) -> httpx2.Client:
+        """To the gateway, with the admin key unless another one is given."""
+        headers = {"Authorization": f"Bearer {key or self.admin_key}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=START_S)
 
     def post_file(self) -> httpx2.Response:
         """The training file, to the running gateway."""

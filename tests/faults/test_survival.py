@@ -4,8 +4,10 @@ These use the server that the integration tests have used before them, with the 
 trained; each start of the engine costs about a minute, so the tests run in order, once.
 """
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -94,6 +96,7 @@ def chat(client: OpenAI, model: str) -> str | None:
     return answer.choices[0].message.content
 
 
+@pytest.mark.promise("P25", fault="SIGKILL of a worker of the whole server")
 @pytest.mark.promise("P3", fault="SIGKILL of a worker of the whole server")
 def test_a_killed_worker_takes_its_trainer_along_and_the_job_goes_on(
     server: RunningServer, client: OpenAI, lora_job: FineTuningJob
@@ -167,9 +170,25 @@ def test_sigterm_lets_a_stream_end_and_a_restart_keeps_everything(
     assert chat(client, adapter)
 
 
+@pytest.mark.promise("P25", fault="SIGKILL of the whole server")
 def test_a_killed_server_leaves_no_orphan(server: RunningServer) -> None:
     family = descendants(server.process.pid)
     assert len(family) >= 5
     server.process.kill()
     server.process.wait()
     gone(family)
+    socket.create_server(("127.0.0.1", server.port)).close()
+    server.start()
+    listens(server)
+    assert MODEL_NAME in [model.id for model in server.client().models.list()]
+
+
+def listens(server: RunningServer) -> None:
+    """Return once it does; its engine takes longer, which is no matter here."""
+    deadline = time.monotonic() + ORPHANS_GONE_S
+    while server.process.poll() is None:
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", server.port)).close()
+        assert time.monotonic() < deadline, server.tail()
+        time.sleep(0.05)
+    pytest.fail(server.tail())

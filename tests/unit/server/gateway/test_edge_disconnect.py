@@ -80,6 +80,7 @@ LEAVING = [
 ]
 
 
+@pytest.mark.promise("P19", fault="200 clients go, some killed: tasks, files, connections, places")
 async def test_clients_that_go_free_the_engine_and_leave_nothing(edge: Edge) -> None:
     assert sum(rounds for _, rounds in LEAVING) == 200
     assert await edge.is_well()
@@ -125,6 +126,7 @@ async def assert_every_place_is_free(edge: Edge) -> None:
         assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
 
 
+@pytest.mark.promise("P18", fault="the engine's answer breaks off, in three ways")
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.DIES, Fault.BREAKS])
 async def test_a_stream_always_says_how_it_ended(edge: Edge, fault: Fault) -> None:
     edge.gateway.engine.fault = fault

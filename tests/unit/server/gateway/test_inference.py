@@ -185,6 +185,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error(
     assert gateway.engine.running == 0
 
 
+@pytest.mark.promise("P18", fault="a stream breaks off; the stock client")
 async def test_the_stock_client_notices_a_stream_that_breaks_off(gateway: Gateway) -> None:
     gateway.engine.fault = Fault.CUT
     async with gateway.openai() as client:

@@ -33,6 +33,7 @@ async def chat(gateway: Gateway, key: str | None = None, **values: Any) -> httpx
         return await http.post("/v1/chat/completions", json={**CHAT, **values})
 
 
+@pytest.mark.promise("P24", fault="100 requests at once to two gateways")
 async def test_a_hundred_at_once_through_two_gateways_get_exactly_the_limit(
     gateway: Gateway,
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_stream_is_settled_before_its_client_knows_that_it_ended(
         assert answer.text.endswith("data: [DONE]\n\n")
 
 
+@pytest.mark.promise("P19", fault="a client of a tenant with one place goes")
 async def test_a_client_that_leaves_gives_its_place_back(gateway: Gateway) -> None:
     limit(gateway, concurrent_requests=1)
     gateway.engine.fault = Fault.SLOW

@@ -115,6 +115,7 @@ async def test_a_wrong_question_is_refused(gateway: Gateway, query: str) -> None
         assert (await http.get(f"/v1/usage?{query}")).status_code == 400
 
 
+@pytest.mark.promise("P18", fault="a client leaves its stream, and pays for what had come")
 async def test_a_stream_that_its_client_left_counts_what_had_come(edge: Edge) -> None:
     gateway = edge.gateway
     gateway.engine.fault = Fault.STALLS

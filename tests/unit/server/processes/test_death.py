@@ -49,6 +49,7 @@ async def gone(pid: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.promise("P25", fault="SIGKILL of any parent")
 async def test_a_child_dies_when_its_parent_is_killed() -> None:
     parent, pid = parent_of(SLEEPS, "SIGKILL")
     assert alive([pid])

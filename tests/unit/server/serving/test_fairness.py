@@ -69,6 +69,7 @@ class Engine:
             self.refused[tenant] += 1
 
 
+@pytest.mark.promise("P21", fault="a flood of forty requests for each of a quiet tenant, simulated")
 async def test_a_flood_costs_a_quiet_tenant_one_request_of_it_at_most() -> None:
     engine = Engine()
     for second in range(20):
@@ -178,6 +179,7 @@ async def test_who_is_alone_may_have_every_place() -> None:
     assert len(engine.waits["only"]) == 16
 
 
+@pytest.mark.promise("P20", fault="the line is full")
 async def test_a_full_line_refuses_the_newest_of_the_longest() -> None:
     engine = Engine(places=1, line=4)
     engine.ask("first", takes=5)
