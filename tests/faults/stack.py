@@ -48,7 +48,8 @@ from tunery_server.records.database import Database
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
-from tunery_server.records.rows import File, Job, TenantPolicy
+from tunery_server.records.rows import File, Job
+from tunery_server.records.tenant_rows import TenantPolicy
 from tunery_server.records.tenants import TenantPolicies
 from tunery_server.supervisor.home import DEFAULT_TENANT, prepare, prepare_engine
 from tunery_server.supervisor.valkey import valkey_command
