@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from tunery_server.jobs.statistics import JobStatistics
 from tunery_server.records.database import Database
 from tunery_server.records.job_numbers import JobNumbers
+from tunery_server.serving.tiers import Tiers
 from tunery_server.serving.traffic import Traffic
 from tunery_server.telemetry import metrics
 
@@ -34,7 +35,8 @@ def every() -> Iterator[tuple[Metric, tuple[str, ...]]]:
             for metric in declared.describe():
                 yield metric, declared._labelnames
     jobs = JobStatistics(1, JobNumbers(Database("sqlite://")), clock=time.time)
-    for collector in (Traffic(1, status_of=lambda _: 500), jobs):
+    traffic = Traffic(1, status_of=lambda _: 500)
+    for collector in (traffic, Tiers(traffic.adapters, {}), jobs):
         for metric in collector.collect():
             yield metric, metric._labelnames
 

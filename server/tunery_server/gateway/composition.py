@@ -159,9 +159,9 @@ def _services(
     ledger: Ledger,
 ) -> Services:
     file_service = _file_service(settings, database, max_bytes=settings.max_file_bytes)
-    residency = Residency(engine, places=settings.places_in_memory)
-    catalogue = _catalogue(settings, database, residency)
     traffic = Traffic(settings.max_metric_names, status_of=status_of)
+    residency = Residency(engine, places=settings.places_in_memory, tallies=traffic.adapters)
+    catalogue = _catalogue(settings, database, residency)
     relay = _relay(settings, database, engine, residency, metering, ledger, traffic)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
     paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path

@@ -40,6 +40,11 @@ class RamTier:
     def __len__(self) -> int:
         return len(self._loaded)
 
+    @property
+    def loaded(self) -> frozenset[str]:
+        """What is there."""
+        return self._loaded
+
     def surplus(self, coming: int = 0) -> int:
         """How many have to go before ``coming`` more have places."""
         return max(0, len(self._loaded) + coming - self._places)

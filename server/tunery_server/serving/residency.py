@@ -11,15 +11,24 @@ from tunery_adapters.errors import AdapterError
 from tunery_adapters.integrity import verified
 from tunery_adapters.special_tokens import SpecialTokens
 from tunery_server.engine.contract import Engine, EngineStatus
-from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable
+from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable, TuneryError
 from tunery_server.serving.failed_loads import FailedLoads
 from tunery_server.serving.ram_tier import RamTier
 from tunery_server.telemetry import metrics
+from tunery_server.telemetry.busiest import Busiest
 from tunery_server.telemetry.logging import get_logger
+from tunery_server.telemetry.tally import AdapterTally
 
 log = get_logger(__name__)
 
 PLACES = 64
+UNCOUNTED = Busiest(0, AdapterTally, labels=("adapter",))
+_REASONS: dict[type[TuneryError], str] = {
+    AdapterDamaged: "damaged",
+    EngineRefused: "refused",
+    EngineUnavailable: "unavailable",
+}
+"""Why a load fails, for metrics."""
 
 
 class Residency:
@@ -35,10 +44,12 @@ class Residency:
         *,
         places: int = PLACES,
         verify: Callable[[Path], object] = verified,
+        tallies: Busiest[AdapterTally] = UNCOUNTED,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._engine = engine
         self._verify = verify
+        self._tallies = tallies
         self._timer = timer
         self._status: EngineStatus | None = None
         self._last_boot_id: str | None = None
@@ -166,8 +177,23 @@ class Residency:
         if self.in_use(name):
             self._leaving.add(name)
             return
-        self._tier.remove(name)
+        self._left(name, "deleted")
         await self._engine.unload(name)
+
+    def tiers(self) -> dict[str, frozenset[str]]:
+        """Names of the adapters in the engine's memory, and of those that requests are in it for.
+
+        The latter have one of its slots.
+        """
+        return {"memory": self._tier.loaded, "slot": self._tier.loaded.intersection(self._inside)}
+
+    def _left(self, name: str, reason: str) -> None:
+        if name in self._tier:
+            self._tally(name).unloads[reason,] += 1
+        self._tier.remove(name)
+
+    def _tally(self, name: str) -> AdapterTally:
+        return self._tallies.of((name,), traffic=0)
 
     def _unused(self, name: str) -> None:
         del self._uses[name]
@@ -192,10 +218,12 @@ class Residency:
             await self._check(name, folder)
             await self._make_room(coming=len(self._flights), owner=owner)
             await self._engine.load(name, folder)
-        except (AdapterDamaged, EngineRefused) as error:
-            self._failed.add(name, error, self._timer())
+        except (AdapterDamaged, EngineRefused, EngineUnavailable) as error:
+            self._tally(name).failed_loads[_REASONS[type(error)],] += 1
+            if not isinstance(error, EngineUnavailable):
+                self._failed.add(name, error, self._timer())
             raise
-        metrics.ADAPTER_LOAD_DURATION.observe(self._timer() - started)
+        self._tally(name).loads.observe(self._timer() - started)
         self._tier.add(name, owner, self._timer())
 
     async def _check(self, name: str, folder: Path) -> None:
@@ -212,6 +240,6 @@ class Residency:
             leaver = self._tier.leaver(self._inside, owner, self._timer())
             if leaver is None:
                 return
-            self._tier.remove(leaver)
+            self._left(leaver, "evicted")
             await self._engine.unload(leaver)
             log.info("adapter gave way", model=leaver)

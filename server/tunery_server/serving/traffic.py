@@ -14,7 +14,7 @@ from tunery_server.serving.usage import Usage
 from tunery_server.telemetry import families
 from tunery_server.telemetry.busiest import Busiest
 from tunery_server.telemetry.histogram import Histogram
-from tunery_server.telemetry.tally import AliasTally, Tally
+from tunery_server.telemetry.tally import AdapterTally, AliasTally, Tally
 
 _ANSWERED, _LEFT, _BROKEN = "2xx", "499", "5xx"
 
@@ -77,7 +77,7 @@ class Traffic(Collector):
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.tenants = Busiest(size, Tally, labels=("tenant",), timer=timer)
-        self.adapters = Busiest(size, Tally, labels=("adapter",), timer=timer)
+        self.adapters = Busiest(size, AdapterTally, labels=("adapter",), timer=timer)
         self.aliases = Busiest(size, AliasTally, labels=("tenant", "alias"), timer=timer)
         self._status_of = status_of
         self._timer = timer
@@ -105,6 +105,7 @@ class Traffic(Collector):
         """The metrics as they are at this moment."""
         yield from families.of_requests("tenant", self.tenants)
         yield from families.of_requests("adapter", self.adapters)
+        yield from families.of_loads(self.adapters)
         yield from families.of_aliases(self.aliases)
 
     def _count(self, sight: Sight, status: str) -> None:

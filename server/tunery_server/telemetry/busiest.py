@@ -60,10 +60,11 @@ class Busiest(Generic[T]):
     ) -> None:
         self.labels = labels
         """What a name consists of."""
+        self.other: Labels = (OTHER,) * len(labels)
+        """What all others are called; who is really called so is one of them."""
         self._size = size
         self._make = make
         self._timer = timer
-        self._other = (OTHER,) * len(labels)
         self._others = make()
         self._seats: dict[Labels, _Seat[T]] = {}
         self._watched: dict[Labels, float] = {}
@@ -74,7 +75,7 @@ class Busiest(Generic[T]):
         if self._timer() >= self._review_at:
             self._review()
         seat = self._seats.get(name)
-        if seat is None and len(self._seats) < self._size and name != self._other:
+        if seat is None and len(self._seats) < self._size and name != self.other:
             seat = self._seats[name] = _Seat(self._make())
         if seat is None or seat.closed:
             self._watch(name, traffic)
@@ -85,11 +86,11 @@ class Busiest(Generic[T]):
     def rows(self) -> list[tuple[Labels, T]]:
         """Each name with numbers of its own, and at the end all others."""
         seats = self._seats.copy().items()
-        return [*((name, seat.numbers) for name, seat in seats), (self._other, self._others)]
+        return [*((name, seat.numbers) for name, seat in seats), (self.other, self._others)]
 
     def _watch(self, name: Labels, traffic: int) -> None:
         watched = self._watched
-        if name == self._other:
+        if name == self.other:
             return
         if name in watched or len(watched) < _WATCHED * self._size:
             watched[name] = watched.get(name, 0.0) + traffic

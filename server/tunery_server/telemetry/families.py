@@ -1,6 +1,7 @@
 """Tallies as Prometheus reads them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from prometheus_client.core import (
@@ -12,14 +13,14 @@ from prometheus_client.core import (
 
 from tunery_server.telemetry.busiest import Busiest, Labels
 from tunery_server.telemetry.histogram import Histogram
-from tunery_server.telemetry.tally import AliasTally, Counts, JobTally, Tally
+from tunery_server.telemetry.tally import AdapterTally, AliasTally, Counts, JobTally, Tally
 
 T = TypeVar("T")
 
 
-def of_requests(subject: str, tallies: Busiest[Tally]) -> Iterator[Metric]:
+def of_requests(subject: str, tallies: Busiest[Tally] | Busiest[AdapterTally]) -> Iterator[Metric]:
     """Requests, tokens and times of each ``subject``, tenant or adapter."""
-    rows = tallies.rows()
+    rows: Sequence[tuple[Labels, Tally]] = tallies.rows()
     name, labels = f"tunery_{subject}", tallies.labels
     yield _counter(
         f"{name}_requests",
@@ -50,6 +51,50 @@ def of_requests(subject: str, tallies: Busiest[Tally]) -> Iterator[Metric]:
         f"Time between two tokens of a streamed answer, by {subject}.",
         labels,
         ((names, tally.inter_token_latency) for names, tally in rows),
+    )
+
+
+def of_loads(tallies: Busiest[AdapterTally]) -> Iterator[Metric]:
+    """What it took to have adapters in the engine."""
+    rows, labels = tallies.rows(), tallies.labels
+    yield _histogram(
+        "tunery_adapter_load_duration_seconds",
+        "Time from the check of an adapter's files until the engine had it; one for each load.",
+        labels,
+        ((names, tally.loads) for names, tally in rows),
+    )
+    yield _counter(
+        "tunery_adapter_failed_loads",
+        "Loads that failed: files damaged, refused by the engine, or the engine unavailable.",
+        (*labels, "reason"),
+        _each(rows, lambda tally: tally.failed_loads),
+    )
+    yield _counter(
+        "tunery_adapter_unloads",
+        "Adapters taken out of the engine: evicted for another one, or deleted.",
+        (*labels, "reason"),
+        _each(rows, lambda tally: tally.unloads),
+    )
+
+
+def of_tiers(
+    tallies: Busiest[AdapterTally], held: Mapping[str, Collection[str]]
+) -> Iterator[Metric]:
+    """Which adapters the engine holds; ``held`` has their names by tier."""
+    known = {names for names, _ in tallies.rows()}
+    yield _filled(
+        GaugeMetricFamily(
+            "tunery_adapter_resident",
+            "Adapters that the engine holds, by tier: in memory, in a slot (in use right now).",
+            labels=(*tallies.labels, "tier"),
+        ),
+        (
+            ((*labels, tier), count)
+            for tier, names in held.items()
+            for labels, count in Counter(
+                (name,) if (name,) in known else tallies.other for name in names
+            ).items()
+        ),
     )
 
 

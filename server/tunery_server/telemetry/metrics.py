@@ -48,11 +48,6 @@ SHADOWS = Counter(
 ENGINE_READY = Gauge("tunery_engine_ready", "1 while the engine answers, else 0.")
 ENGINE_STARTS = Counter("tunery_engine_starts_total", "Engine processes seen by the gateway.")
 ADAPTERS_LOADED = Gauge("tunery_adapters_loaded", "Adapters that the engine knows.")
-ADAPTER_LOAD_DURATION = Histogram(
-    "tunery_adapter_load_duration_seconds",
-    "Time of one adapter load call to the engine.",
-    buckets=_LATENCY_S,
-)
 JOBS = Gauge("tunery_fine_tuning_jobs", "Fine-tuning jobs by status.", ["status"])
 JOB_WATCHERS = Gauge("tunery_job_watchers", "Streams of fine-tuning events that are open.")
 BATCHES = Gauge("tunery_batches", "Batches by status.", ["status"])

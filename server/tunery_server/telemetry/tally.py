@@ -24,6 +24,18 @@ class Tally:
 
 
 @dataclass(slots=True, kw_only=True)
+class AdapterTally(Tally):
+    """Those for a model, and what it took to have it in the engine."""
+
+    loads: Histogram = field(default_factory=Histogram)
+    """Their times, from the check of the files on."""
+    failed_loads: Counts = field(default_factory=Counter)
+    """By reason."""
+    unloads: Counts = field(default_factory=Counter)
+    """By reason."""
+
+
+@dataclass(slots=True, kw_only=True)
 class AliasTally:
     """Requests that named an alias."""
 

@@ -12,6 +12,7 @@ from tunery_server.errors import EngineUnavailable
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, scoped
+from tunery_server.serving.tiers import Tiers
 from tunery_server.telemetry.metrics import BATCHES, JOBS, WEBHOOKS_PENDING
 
 public = APIRouter(tags=["health"])
@@ -41,7 +42,8 @@ async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Us
         BATCHES.labels(status).set(count)
     WEBHOOKS_PENDING.set(await run_in_threadpool(used.webhooks.count_pending))
     await run_in_threadpool(used.job_statistics.look)
-    text = await run_in_threadpool(_text, used.traffic, used.job_statistics)
+    tiers = Tiers(used.traffic.adapters, used.residency.tiers())
+    text = await run_in_threadpool(_text, used.traffic, tiers, used.job_statistics)
     if used.residency.ready:
         with contextlib.suppress(EngineUnavailable):
             text += await used.engine.metrics()

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engines import Fault
 from tunery_server.config import Settings
+from tunery_server.errors import EngineRefused, EngineUnavailable
 
 from .composed import Gateway
 from .sockets import Edge
@@ -197,3 +198,59 @@ async def test_every_metric_is_in_the_documentation(gateway: Gateway) -> None:
 async def test_it_wants_an_administrator(gateway: Gateway) -> None:
     async with gateway.http(gateway.rival_key) as http:
         assert (await http.get("/metrics")).status_code == 403
+
+
+async def test_loads_and_where_adapters_are(gateway: Gateway) -> None:
+    adapter, deleted = gateway.publish(), gateway.publish()
+    for model in (adapter.model, adapter.model, deleted.model):
+        await chat(gateway, model=model)
+    async with gateway.http() as http:
+        assert (await http.delete(f"/v1/models/{deleted.model}")).status_code == 200
+    gateway.engine.fault = Fault.SLOW
+    waiting = asyncio.create_task(chat(gateway, model=adapter.model))
+    await gateway.engine.begun.wait()
+    samples = await scraped(gateway)
+    gateway.engine.go.set()
+    assert await waiting == 200
+    name = adapter.model
+    assert samples.sum("tunery_adapter_load_duration_seconds_count", adapter=name) == 1
+    assert samples.sum("tunery_adapter_load_duration_seconds_count") == 2
+    assert samples.sum("tunery_adapter_unloads_total", adapter=deleted.model, reason="deleted") == 1
+    assert samples.sum("tunery_adapter_unloads_total") == 1
+    for tier in ("memory", "slot"):
+        assert samples.sum("tunery_adapter_resident", adapter=name, tier=tier) == 1
+        assert samples.sum("tunery_adapter_resident", tier=tier) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EngineRefused("no", status=400), "refused"),
+        (EngineUnavailable("gone"), "unavailable"),
+    ],
+    ids=["refused", "unavailable"],
+)
+async def test_a_load_that_fails(gateway: Gateway, error: Exception, reason: str) -> None:
+    adapter = gateway.publish()
+    gateway.engine.load_error = error
+    await chat(gateway, model=adapter.model)
+    samples = await scraped(gateway)
+    labels = {"adapter": adapter.model, "reason": reason}
+    assert samples.sum("tunery_adapter_failed_loads_total", **labels) == 1
+    assert samples.sum("tunery_adapter_load_duration_seconds_count") == 0
+
+
+class TestFewPlaces:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"max_loras": 1, "max_cpu_loras": 1})
+
+    async def test_who_gives_way_is_counted(self, gateway: Gateway) -> None:
+        adapters = [gateway.publish().model for _ in range(3)]
+        for model in adapters:
+            assert await chat(gateway, model=model) == 200
+        samples = await scraped(gateway)
+        held = samples.sum("tunery_adapter_resident", tier="memory")
+        gone = samples.sum("tunery_adapter_unloads_total", reason="evicted")
+        assert held == len(gateway.engine.adapters) < len(adapters)
+        assert held + gone == len(adapters)
