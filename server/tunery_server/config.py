@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     """Adapters that a tenant may have before it can import another one."""
     max_adapter_bytes_per_tenant: int = Field(default=100 * 2**30, ge=1024)
     """The same in bytes of weights."""
+    max_pinned_adapters_per_tenant: int = Field(default=2, ge=0)
+    """Adapters that a tenant may pin; all tenants together half of ``TUNERY_MAX_CPU_LORAS``."""
     max_concurrent_requests: int = Field(default=64, ge=1)
     """Requests inside the engine at once, over all tenants."""
     max_queued_requests: int = Field(default=256, ge=0)

@@ -35,6 +35,8 @@ class Adapter(BaseModel):
     status: str
     residency: Literal["loaded", "unloaded", "loading"]
     """Whether the engine holds it now. An unloaded adapter is loaded by the next request."""
+    pinned: bool = False
+    """It stays there while others come and go."""
     rank: int
     alpha: float
     target_modules: str | list[str]
@@ -83,6 +85,14 @@ class Adapters:
             return self.create(file=file.id, suffix=suffix)
         finally:
             self._client.files.delete(file.id)
+
+    def pin(self, model: str) -> Adapter:
+        """Load the adapter, and keep it in the engine. Raises openai.RateLimitError when full."""
+        return self._client.post(f"{_path(model)}/pin", cast_to=Adapter)
+
+    def unpin(self, model: str) -> Adapter:
+        """Let the adapter give way to others again."""
+        return self._client.post(f"{_path(model)}/unpin", cast_to=Adapter)
 
     def content(self, model: str) -> bytes:
         """The adapter as a tar: weights, configuration and card."""
@@ -139,6 +149,14 @@ class AsyncAdapters:
             return await self.create(file=file.id, suffix=suffix)
         finally:
             await self._client.files.delete(file.id)
+
+    async def pin(self, model: str) -> Adapter:
+        """Load the adapter, and keep it in the engine. Raises openai.RateLimitError when full."""
+        return await self._client.post(f"{_path(model)}/pin", cast_to=Adapter)
+
+    async def unpin(self, model: str) -> Adapter:
+        """Let the adapter give way to others again."""
+        return await self._client.post(f"{_path(model)}/unpin", cast_to=Adapter)
 
     async def content(self, model: str) -> bytes:
         """The adapter as a tar: weights, configuration and card."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import redis
 import redis.asyncio
 
-from tunery_adapters.base_files import BaseFiles
-from tunery_adapters.store import AdapterStore
 from tunery_server.batches import transitions as batch_transitions
 from tunery_server.batches.attempt import Bench
 from tunery_server.batches.parts import PartStore
@@ -28,6 +26,7 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.files.sweeper import Sweeper
 from tunery_server.files.uploads import UploadService
+from tunery_server.gateway.adapter_services import adapter_store, imports, pins, preload, removal
 from tunery_server.gateway.administration import administration
 from tunery_server.gateway.auth import Authenticator
 from tunery_server.gateway.batch_lines import BatchLines
@@ -36,7 +35,6 @@ from tunery_server.gateway.error_handlers import status_of
 from tunery_server.gateway.failed_attempts import FailedAttempts
 from tunery_server.gateway.job_services import JobServices, compose_jobs
 from tunery_server.jobs.feed import Feed
-from tunery_server.jobs.names import model_name
 from tunery_server.jobs.surveys import Ask
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.jobs.watchers import Watchers
@@ -52,14 +50,12 @@ from tunery_server.records.jobs import JobRecords
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.outbox import Outbox
 from tunery_server.records.permissions import PermissionRecords
-from tunery_server.records.quota import AdapterQuota, AdapterQuotaOf, Quota, QuotaOf, StorageRecords
+from tunery_server.records.quota import Quota, QuotaOf, StorageRecords
 from tunery_server.records.tenants import TenantPolicies, default_policy
 from tunery_server.records.uploads import UploadRecords
 from tunery_server.records.usage import UsageRecords
 from tunery_server.records.webhooks import EndpointRecords
 from tunery_server.registry.exports import Exports
-from tunery_server.registry.imports import Imports
-from tunery_server.registry.removal import Removal
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.breaker import Breaker
@@ -114,7 +110,8 @@ def compose(settings: Settings, engine: Engine | None, ask: Ask | None) -> Compo
             EngineMonitor(engine, services.residency).run(),
             _sweeper(services).run(),
             _batch_runner(settings, database, services.relay).run(),
-            _removal(settings, database, services.residency).run(),
+            removal(settings, database, services.residency).run(),
+            services.preload.run(),
         ]
         if not Destinations.of(settings.webhook_hosts).off:
             loops.append(_sender(settings, database).run())
@@ -162,19 +159,17 @@ def _services(
     traffic = Traffic(settings.max_metric_names, status_of=status_of)
     residency = Residency(engine, places=settings.places_in_memory, tallies=traffic.adapters)
     catalogue = _catalogue(settings, database, residency)
+    loads = preload(settings, database, residency)
     relay = _relay(settings, database, engine, residency, metering, ledger, traffic)
     aliases = Aliases(aliases=AliasRecords(database), catalogue=catalogue, clock=time.time)
-    paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path
-    held_out = HeldOut(relay=relay, files=file_service, path=paths)
-    gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
     return Services(
         aliases=aliases,
-        promotion=Promotion(aliases, gatekeeper),
+        promotion=_promotion(settings, database, aliases, catalogue, relay, file_service),
         administration=administration(settings, database),
         authenticator=_authenticator(settings, database),
         engine=engine,
-        exports=Exports(_adapter_store(settings)),
-        imports=_imports(settings, database, file_service, residency),
+        exports=Exports(adapter_store(settings)),
+        imports=imports(settings, database, file_service, residency),
         failed_attempts=FailedAttempts(limit=settings.failed_auth_per_minute, timer=time.monotonic),
         residency=residency,
         catalogue=catalogue,
@@ -189,6 +184,8 @@ def _services(
         permissions=Permissions(
             catalogue=catalogue, permissions=PermissionRecords(database), clock=time.time
         ),
+        pins=pins(settings, database, catalogue, residency, loads),
+        preload=loads,
         relay=relay,
         traffic=traffic,
         usage=_usage(settings, database, ledger),
@@ -198,6 +195,20 @@ def _services(
         ),
         webhooks=_webhooks(settings, database),
     )
+
+
+def _promotion(
+    settings: Settings,
+    database: Database,
+    aliases: Aliases,
+    catalogue: Catalogue,
+    relay: Relay,
+    file_service: FileService,
+) -> Promotion:
+    paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path
+    held_out = HeldOut(relay=relay, files=file_service, path=paths)
+    gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
+    return Promotion(aliases, gatekeeper)
 
 
 def _catalogue(settings: Settings, database: Database, residency: Residency) -> Catalogue:
@@ -263,16 +274,6 @@ def _quota(settings: Settings, database: Database) -> QuotaOf:
     return of
 
 
-def _adapter_quota(settings: Settings, database: Database) -> AdapterQuotaOf:
-    policies = TenantPolicies(database, default_policy(settings))
-
-    def of(tenant_id: str) -> AdapterQuota:
-        policy = policies.of(tenant_id)
-        return AdapterQuota(adapters=policy.max_adapters, bytes=policy.max_adapter_bytes)
-
-    return of
-
-
 def _usage(settings: Settings, database: Database, ledger: Ledger) -> UsageReports:
     policies = TenantPolicies(database, default_policy(settings))
     return UsageReports(UsageRecords(database), ledger, StorageRecords(database), policies)
@@ -316,38 +317,6 @@ def _batch_runner(settings: Settings, database: Database, relay: Relay) -> Batch
     return BatchRunner(bench)
 
 
-def _adapter_store(settings: Settings) -> AdapterStore:
-    return AdapterStore(settings.home / "adapters", max_rank=settings.max_lora_rank)
-
-
-def _imports(
-    settings: Settings, database: Database, file_service: FileService, residency: Residency
-) -> Imports:
-    base, organization = settings.base_model_name, settings.organization
-    return Imports(
-        files=file_service,
-        bytes_of=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
-        store=_adapter_store(settings),
-        adapters=AdapterRecords(database),
-        base=BaseFiles(base, settings.base_model_path),
-        residency=residency,
-        name=functools.partial(model_name, base, organization),
-        max_rank=settings.max_lora_rank,
-        quota=_adapter_quota(settings, database),
-        clock=time.time,
-    )
-
-
-def _removal(settings: Settings, database: Database, residency: Residency) -> Removal:
-    return Removal(
-        store=_adapter_store(settings),
-        adapters=AdapterRecords(database),
-        residency=residency,
-        longest_request_s=settings.request_timeout_s,
-        clock=time.time,
-    )
-
-
 def _relay(
     settings: Settings,
     database: Database,
@@ -363,7 +332,7 @@ def _relay(
             base_model=settings.base_model_name,
             adapters=AdapterRecords(database),
             aliases=AliasRecords(database),
-            folders=_adapter_store(settings),
+            folders=adapter_store(settings),
         ),
         residency=residency,
         metering=metering,

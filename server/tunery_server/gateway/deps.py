@@ -32,6 +32,8 @@ from tunery_server.serving.aliases import Aliases
 from tunery_server.serving.caller import Caller
 from tunery_server.serving.catalogue import Catalogue
 from tunery_server.serving.permissions import Permissions
+from tunery_server.serving.pins import Pins
+from tunery_server.serving.preload import Preload
 from tunery_server.serving.promotion import Promotion
 from tunery_server.serving.relay import Relay
 from tunery_server.serving.residency import Residency
@@ -61,6 +63,8 @@ class Services:
     jobs: JobService
     job_statistics: JobStatistics
     permissions: Permissions
+    pins: Pins
+    preload: Preload
     promotion: Promotion
     relay: Relay
     residency: Residency

@@ -90,7 +90,7 @@ class AdapterRecords:
                 after=after,
                 limit=limit,
                 ascending=False,
-                build=_adapter,
+                build=adapter_of,
             )
 
     def retire(self, tenant_id: str, model: str, now: float) -> Adapter | None:
@@ -123,7 +123,7 @@ class AdapterRecords:
             func.coalesce(adapters.c.retired_at, 0.0) < before,
         )
         with self._database.reading() as connection:
-            return tuple(map(_adapter, connection.execute(query).mappings()))
+            return tuple(map(adapter_of, connection.execute(query).mappings()))
 
     def removed(self, model: str, now: float) -> None:
         """Note that the files of a retired version are gone."""
@@ -143,7 +143,7 @@ class AdapterRecords:
         )
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return _adapter(row) if row else None
+        return adapter_of(row) if row else None
 
 
 def registered(manifest: Manifest) -> Adapter:
@@ -175,7 +175,8 @@ def register(connection: Connection, adapter: Adapter) -> None:
         connection.execute(insert(adapters).values(asdict(adapter)))
 
 
-def _adapter(row: RowMapping) -> Adapter:
+def adapter_of(row: RowMapping) -> Adapter:
+    """A row of the table as it is used."""
     return Adapter(
         **{
             **row,

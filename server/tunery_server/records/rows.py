@@ -314,6 +314,8 @@ class Adapter:
     retired_at: float | None = None
     removed_at: float | None = None
     """When its files went."""
+    pinned: bool = False
+    """It stays in the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

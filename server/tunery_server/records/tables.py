@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -252,6 +253,7 @@ adapters = Table(
     Column("parent", String),
     Column("retired_at", Float),
     Column("removed_at", Float),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("adapter_id", "version"),
     Index("ix_adapters_tenant_created", "tenant_id", "created_at", "model"),
 )

@@ -98,6 +98,15 @@ def test_adapters(reachable: ScriptedServer) -> None:
     assert tunery("adapters", "delete", TUNED).stdout == f"deleted {TUNED}\n"
 
 
+@pytest.mark.parametrize("verb", ["pin", "unpin"])
+def test_pins(reachable: ScriptedServer, verb: str) -> None:
+    changed = adapter() | {"pinned": verb == "pin"}
+    reachable.replies["POST", f"/v1/adapters/{TUNED}/{verb}"] = answer(changed)
+    assert tunery("adapters", verb, TUNED).stdout == f"{verb}ned {TUNED}\n"
+    [shown] = documents(tunery("adapters", verb, TUNED, "--json"))
+    assert shown["pinned"] is (verb == "pin")
+
+
 def test_a_job_is_created_from_options(reachable: ScriptedServer, train_file: Path) -> None:
     result = tunery(
         "jobs", "create", str(train_file), "--n-epochs", "2", "--learning-rate-multiplier", "0.5",

@@ -49,6 +49,26 @@ def delete_adapter(session: Session, model: str) -> None:
     return say(f"deleted {deleted.id}")
 
 
+@app.command("pin")
+@with_session
+def pin_adapter(session: Session, model: str) -> None:
+    """Load the adapter that answers to MODEL, and keep it in the engine."""
+    adapter = session.client().adapters.pin(model)
+    if session.json:
+        return print_json(document(adapter))
+    return say(f"pinned {adapter.model}")
+
+
+@app.command("unpin")
+@with_session
+def unpin_adapter(session: Session, model: str) -> None:
+    """Let the adapter that answers to MODEL give way to others again."""
+    adapter = session.client().adapters.unpin(model)
+    if session.json:
+        return print_json(document(adapter))
+    return say(f"unpinned {adapter.model}")
+
+
 @app.command("import")
 @with_session
 def import_adapter(

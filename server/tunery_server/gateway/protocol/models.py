@@ -61,7 +61,10 @@ class AdapterDeleted(Deleted):
 
 
 class AdapterObject(Answer):
-    """An adapter. ``residency`` is the engine's: ``loaded``, ``loading`` or ``unloaded``."""
+    """An adapter. ``residency`` is the engine's: ``loaded``, ``loading`` or ``unloaded``.
+
+    One that is ``pinned`` stays there.
+    """
 
     id: str
     object: Literal["adapter"] = "adapter"
@@ -74,6 +77,7 @@ class AdapterObject(Answer):
     created_at: int
     status: str
     residency: str
+    pinned: bool
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
@@ -95,6 +99,7 @@ class AdapterObject(Answer):
             created_at=int(adapter.created_at),
             status=adapter.status,
             residency=residency,
+            pinned=adapter.pinned,
             rank=adapter.rank,
             alpha=adapter.alpha,
             target_modules=adapter.target_modules,

@@ -30,6 +30,7 @@ async def create(
     caller: Owner, body: Annotated[CreateAlias, Depends(json_body(CreateAlias))], used: Used
 ) -> AliasObject:
     """Give an adapter a name of your own."""
+    await used.preload.models(caller.tenant_id, body.routes().models)
     made = await run_in_threadpool(used.aliases.create, _mover(caller), body.name, body.routes())
     return AliasObject.of(made)
 
@@ -69,6 +70,7 @@ async def move(
     used: Used,
 ) -> AliasObject:
     """Let it lead elsewhere, for every request from now on."""
+    await used.preload.models(caller.tenant_id, body.routes().models)
     gate = body.gate.gate() if body.gate else None
     moving = used.promotion.move(_mover(caller), alias, body.routes(), body.revision, gate)
     return AliasObject.of(await until_gone(request.receive, moving))

@@ -91,6 +91,20 @@ def adapter_content(model: str, caller: Owner, used: Used) -> StreamingResponse:
     return StreamingResponse(archive.chunks(), headers=headers, media_type=_TAR)
 
 
+@router.post("/adapters/{model:path}/pin")
+async def pin_adapter(model: str, caller: Owner, used: Used) -> AdapterObject:
+    """Load one adapter, and keep it in the engine while others come and go."""
+    adapter = await used.pins.pin(caller.tenant_id, model)
+    return AdapterObject.of(adapter, used.catalogue.residency(adapter))
+
+
+@router.post("/adapters/{model:path}/unpin")
+async def unpin_adapter(model: str, caller: Owner, used: Used) -> AdapterObject:
+    """Let one adapter give way to others again."""
+    adapter = await used.pins.unpin(caller.tenant_id, model)
+    return AdapterObject.of(adapter, used.catalogue.residency(adapter))
+
+
 @router.get("/adapters/{model:path}")
 def retrieve_adapter(model: str, caller: Caller, used: Used) -> DescribedAdapter:
     """One adapter by its model name."""
