@@ -1,5 +1,5 @@
-"""The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``keys``, ``tenants``,
-``webhooks``, ``audit``, ``merge``.
+"""The server's commands: ``serve``, ``gateway``, ``worker``, ``engine``, ``migrate``, ``keys``,
+``tenants``, ``webhooks``, ``audit``, ``merge``.
 
 Each is also a sub-command of ``tunery``, which the client brings.
 """
@@ -9,14 +9,14 @@ import typer
 from tunery_server.cli.audit_commands import audit
 from tunery_server.cli.key_commands import keys
 from tunery_server.cli.merge_command import merge
-from tunery_server.cli.process_commands import engine, gateway, serve, worker
+from tunery_server.cli.process_commands import engine, gateway, migrate, serve, worker
 from tunery_server.cli.tenant_commands import tenants
 from tunery_server.cli.webhook_commands import webhooks
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tunery's server processes."
 )
-for command in (serve, gateway, worker, engine, audit, merge):
+for command in (serve, gateway, worker, engine, migrate, audit, merge):
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")

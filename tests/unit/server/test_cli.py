@@ -28,6 +28,13 @@ def keys() -> KeyRecords:
     return KeyRecords(Database(read_settings().database))
 
 
+def test_migrating_makes_the_record_and_no_key(home: Path) -> None:
+    for _ in range(2):
+        assert run("migrate").exit_code == 0
+    assert not keys().list()
+    assert not (home / "admin.key").exists()
+
+
 def test_a_key_is_shown_once_and_stored_as_its_digest(home: Path) -> None:
     secret = run("keys", "create", "laptop", "--tenant", "acme").stdout.strip()
     key = keys().by_digest(digest_of(secret))

@@ -1,13 +1,16 @@
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from tunery_server.config import Settings
+from tunery_server.errors import ConfigError
 from tunery_server.gateway.auth import ALL_SCOPES, KEY_PREFIX, digest_of
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
-from tunery_server.supervisor.home import prepare, prepare_engine
+from tunery_server.supervisor import home
+from tunery_server.supervisor.home import prepare, prepare_engine, prepare_folders, prepare_model
 
 
 def mode(path: Path) -> int:
@@ -60,3 +63,34 @@ def test_every_engine_gets_a_new_key_and_a_free_socket(settings: Settings) -> No
     assert settings.engine_key_file.read_text() == first
     assert mode(settings.engine_key_file) == 0o600
     assert prepare_engine(settings) != first
+
+
+def test_folders_need_no_record(settings: Settings) -> None:
+    prepare_folders(settings)
+    assert mode(settings.runtime_dir) == 0o700
+    assert not (settings.home / "tunery.db").exists()
+    assert not settings.admin_key_file.exists()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_base_model_is_unpacked_before_an_engine_starts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    script = f"import sys, pathlib; pathlib.Path(sys.argv[1]).mkdir(parents=True); exit({status})"
+    command = [sys.executable, "-c", script, settings.base_model_path]
+    monkeypatch.setattr(home, "unpacking", lambda _: command)
+    if status == 0:
+        prepare_model(settings)
+    else:
+        with pytest.raises(ConfigError, match="could not be prepared"):
+            prepare_model(settings)
+    assert Path(settings.base_model_path).is_dir()
+
+
+def test_only_the_bundled_model_is_unpacked_and_only_once(settings: Settings) -> None:
+    command = home.unpacking(settings)
+    assert command is not None
+    assert command[-1] == settings.base_model_path
+    assert home.unpacking(settings.model_copy(update={"model": "someone/else"})) is None
+    Path(settings.base_model_path).mkdir(parents=True)
+    assert home.unpacking(settings) is None
