@@ -14,7 +14,7 @@ from tunery_server.serving.tiers import Tiers
 from tunery_server.serving.traffic import Traffic
 from tunery_server.telemetry import metrics
 
-_UNITS = {"_seconds": "seconds", "_bytes": "bytes", "_tokens": "tokens"}
+_UNITS = {"_seconds": "seconds", "_bytes": "bytes", "_joules": "joules", "_tokens": "tokens"}
 
 
 def table() -> str:

@@ -94,10 +94,11 @@ class JobStatistics(Collector):
     def _train(self, trainings: Iterable[Training], *, counted: bool) -> None:
         before, self._trained = self._trained, {(one.hour, one.tenant_id): one for one in trainings}
         for key, training in self._trained.items() if counted else ():
-            known = before.get(key, Training(*key, tokens=0, seconds=0.0))
+            known = before.get(key, Training(*key))
             tally = self._tallies.of((training.tenant_id,), traffic=0)
-            tally.trained_tokens += training.tokens - known.tokens
-            tally.training_s += training.seconds - known.seconds
+            tally.trained_tokens += max(0, training.tokens - known.tokens)
+            tally.training_s += max(0.0, training.seconds - known.seconds)
+            tally.training_j += max(0.0, training.joules - known.joules)
 
     def _stand(self, standings: Iterable[Standing]) -> None:
         for _, tally in self._tallies.rows():

@@ -39,8 +39,10 @@ class Training:
 
     hour: int
     tenant_id: str
-    tokens: int
-    seconds: float
+    tokens: int = 0
+    seconds: float = 0.0
+    joules: float = 0.0
+    """0 where no device counts them."""
 
 
 class JobNumbers:
@@ -76,15 +78,18 @@ class JobNumbers:
 
     def trainings(self, since: float) -> tuple[Training, ...]:
         """By hour, of those that were not over at ``since``."""
-        tokens, seconds = func.sum(usage.c.trained_tokens), func.sum(usage.c.training_s)
+        taken = (usage.c.trained_tokens, usage.c.training_s, func.coalesce(usage.c.energy_j, 0))
         query = (
-            select(usage.c.hour, usage.c.tenant_id, tokens, seconds)
+            select(usage.c.hour, usage.c.tenant_id, *map(func.sum, taken))
             .where(usage.c.hour > since - HOUR_S, usage.c.training_s > 0)
             .group_by(usage.c.hour, usage.c.tenant_id)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return tuple(Training(hour, tenant, int(n), float(s)) for hour, tenant, n, s in rows)
+        return tuple(
+            Training(hour, tenant, int(tokens), float(seconds), float(joules))
+            for hour, tenant, tokens, seconds, joules in rows
+        )
 
 
 def _unfinished() -> ColumnElement[bool]:

@@ -160,6 +160,12 @@ def of_jobs(tallies: Busiest[JobTally]) -> Iterator[Metric]:
         labels,
         ((names, tally.training_s) for names, tally in rows),
     )
+    yield _counter(
+        "tunery_tenant_training_energy_joules",
+        "Energy that training took of devices that count it, by tenant.",
+        labels,
+        ((names, tally.training_j) for names, tally in rows),
+    )
 
 
 def _each(

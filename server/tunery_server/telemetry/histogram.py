@@ -38,11 +38,6 @@ class Histogram:
         """All of them together, in seconds."""
         return self._sum
 
-    @property
-    def count(self) -> int:
-        """How many there were."""
-        return sum(self._counts)
-
     def buckets(self) -> list[tuple[str, float]]:
         """Each bound and how many times were no longer than that; the last one is all of them."""
         counts, so_far, buckets = list(self._counts), 0, []

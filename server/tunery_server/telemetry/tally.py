@@ -58,3 +58,5 @@ class JobTally:
     claim_wait: Histogram = field(default_factory=lambda: Histogram(MINUTES))
     trained_tokens: int = 0
     training_s: float = 0.0
+    training_j: float = 0.0
+    """Joules that devices with a counter say they took."""

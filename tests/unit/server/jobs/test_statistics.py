@@ -149,7 +149,10 @@ def test_a_job_that_shows_up_late_is_counted(
 def test_training_grows_as_the_ledger_does(
     database: Database, statistics: JobStatistics, clock: Clock
 ) -> None:
-    usage, amounts = UsageRecords(database), Amounts(trained_tokens=100, training_s=7.5)
+    usage, amounts = (
+        UsageRecords(database),
+        Amounts(trained_tokens=100, training_s=7.5, energy_j=20.0),
+    )
     hour = int(NOW // HOUR_S) * HOUR_S
     key = UsageKey(hour=hour, tenant_id="acme", model="ft:a")
     for later in (0, 1, 1, 2):
@@ -158,3 +161,5 @@ def test_training_grows_as_the_ledger_does(
         statistics.look()
     assert dict(sums(statistics, "tunery_tenant_trained_tokens_total")) == {("acme",): 400}
     assert dict(sums(statistics, "tunery_tenant_training_seconds_total")) == {("acme",): 30}
+    energy = "tunery_tenant_training_energy_joules_total"
+    assert dict(sums(statistics, energy)) == {("acme",): 80}
