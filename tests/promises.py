@@ -46,6 +46,7 @@ PROMISES = {
     "P20": "Overload is refused fast, and ends",
     "P21": "One tenant cannot starve another",
     "P22": "A bad adapter hurts nobody else",
+    "P23": "An answer comes from exactly the version that is named",
     "P24": "Limits are exact",
     "P25": "SIGKILL leaves no orphans",
     "P27": "What is deleted is gone; what is another tenant's is not there",

@@ -80,6 +80,16 @@ class AliasRecords:
             rows = connection.execute(_standing(tenant_id).where(used)).mappings().all()
         return tuple(row["name"] for row in rows)
 
+    def leading(self, tenant_id: str) -> dict[str, tuple[str, ...]]:
+        """Names of the tenant's aliases by the models that answer for them."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_standing(tenant_id)).mappings().all()
+        names: dict[str, tuple[str, ...]] = {}
+        for row in sorted(rows, key=lambda row: str(row["name"])):
+            for model in filter(None, (row["model"], row["canary"])):
+                names[model] = (*names.get(model, ()), row["name"])
+        return names
+
 
 def _deed(revision: AliasRevision) -> Deed:
     named = {

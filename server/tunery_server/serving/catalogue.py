@@ -1,6 +1,6 @@
 """What one tenant may name in a request, and taking it out of service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tunery_server.errors import EngineUnavailable, InvalidRequest, NotFound
@@ -31,6 +31,9 @@ class AliasLookup(Protocol):
 
     def pointing_to(self, tenant_id: str, model: str) -> tuple[str, ...]:
         """Names of the tenant's aliases that use a model in any way."""
+
+    def leading(self, tenant_id: str) -> dict[str, tuple[str, ...]]:
+        """Names of the tenant's aliases by the models that answer for them."""
 
 
 class Catalogue:
@@ -70,6 +73,14 @@ class Catalogue:
     def residency(self, adapter: Adapter) -> str:
         """``loaded``, ``loading`` or ``unloaded``."""
         return self._residency.state(adapter.model)
+
+    def base_residency(self) -> str:
+        """The same of the base model, which is loaded for as long as the engine answers."""
+        return "loaded" if self._residency.ready else "unloaded"
+
+    def aliases(self, tenant_id: str) -> Mapping[str, tuple[str, ...]]:
+        """Names that the tenant gave, by the models that answer for them."""
+        return self._aliases.leading(tenant_id)
 
     def retire(self, tenant_id: str, model: str) -> Adapter:
         """Stop serving an adapter.

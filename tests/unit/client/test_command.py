@@ -45,7 +45,8 @@ def page(*items: dict[str, Any]) -> Reply:
 
 
 def test_lists_are_tab_separated_off_a_terminal() -> None:
-    assert tunery("models", "list").stdout == f"{TUNED}\t{BASE}\ttunery\n{BASE}\tbase\ttunery\n"
+    lines = tunery("models", "list").stdout.splitlines()
+    assert lines == [f"{TUNED}\t{BASE}\ttunery\t-\t", f"{BASE}\tbase\ttunery\t-\t"]
 
 
 @pytest.mark.parametrize("args", [("--json", "models", "list"), ("models", "list", "--json")])

@@ -20,8 +20,17 @@ def list_models(session: Session) -> None:
     models = session.client().models.list().data
     if session.json:
         return print_page(models)
-    rows = [(model.id, _extra(model, "parent") or "base", model.owned_by) for model in models]
-    return print_table(("MODEL", "PARENT", "OWNER"), rows)
+    rows = [
+        (
+            model.id,
+            _extra(model, "parent") or "base",
+            model.owned_by,
+            _extra(model, "residency"),
+            ", ".join(_extra(model, "aliases") or ()),
+        )
+        for model in models
+    ]
+    return print_table(("MODEL", "PARENT", "OWNER", "RESIDENCY", "ALIASES"), rows)
 
 
 @app.command("get")
@@ -36,6 +45,10 @@ def get_model(session: Session, model: str) -> None:
             ("model", found.id),
             ("parent", _extra(found, "parent")),
             ("job", _extra(found, "job_id")),
+            ("version", _extra(found, "version")),
+            ("aliases", ", ".join(_extra(found, "aliases") or ())),
+            ("residency", _extra(found, "residency")),
+            ("pinned", _extra(found, "pinned")),
             ("owner", found.owned_by),
             ("created", found.created),
         ]

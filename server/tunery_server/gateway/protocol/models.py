@@ -15,7 +15,11 @@ _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Model(Answer):
-    """What can be named in a request. ``parent`` is None for the base model."""
+    """What can be named in a request. ``parent`` and ``version`` are None for the base model.
+
+    ``aliases`` are the caller's own. ``residency`` is the engine's: ``loaded``, ``loading`` or
+    ``unloaded``.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -24,9 +28,15 @@ class Model(Answer):
     shutdown_date: None = None
     parent: str | None = None
     job_id: str | None = None
+    version: int | None = None
+    aliases: tuple[str, ...] = ()
+    residency: str
+    pinned: bool = False
 
     @classmethod
-    def of(cls, adapter: Adapter, caller: str) -> "Model":
+    def of(
+        cls, adapter: Adapter, caller: str, *, aliases: tuple[str, ...], residency: str
+    ) -> "Model":
         """An adapter as a model; whence it came is told to the tenant whose it is.
 
         ``parent`` is the adapter that it goes on from, or else its base model.
@@ -38,6 +48,10 @@ class Model(Answer):
             owned_by=adapter.tenant_id,
             parent=(adapter.parent if own else None) or adapter.base_model,
             job_id=adapter.job_id if own else None,
+            version=adapter.version,
+            aliases=aliases,
+            residency=residency,
+            pinned=adapter.pinned,
         )
 
 

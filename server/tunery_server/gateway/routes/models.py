@@ -1,5 +1,6 @@
 """``/v1/models`` and ``/v1/adapters``."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -30,21 +31,26 @@ Body = Annotated[ImportAdapter, Depends(json_body(ImportAdapter))]
 
 _TAR = "application/x-tar"
 
+_Aliases = Mapping[str, tuple[str, ...]]
+"""A tenant's names, by the models that answer for them."""
+
 
 @router.get("/models")
 def list_models(caller: Caller, used: Used) -> ModelList:
     """The base model and the caller's adapters."""
     page = used.catalogue.adapters(caller.tenant_id)
-    own = (Model.of(adapter, caller.tenant_id) for adapter in page.items)
-    return ModelList(data=(_base(used), *own))
+    aliases = used.catalogue.aliases(caller.tenant_id)
+    own = (_model(used, adapter, caller, aliases) for adapter in page.items)
+    return ModelList(data=(_base(used, aliases), *own))
 
 
 @router.get("/models/{model:path}")
 def retrieve_model(model: str, caller: Caller, used: Used) -> Model:
     """One model by name; names hold colons and slashes."""
+    aliases = used.catalogue.aliases(caller.tenant_id)
     if model == used.catalogue.base_model:
-        return _base(used)
-    return Model.of(used.catalogue.usable(caller.tenant_id, model), caller.tenant_id)
+        return _base(used, aliases)
+    return _model(used, used.catalogue.usable(caller.tenant_id, model), caller, aliases)
 
 
 @router.delete("/models/{model:path}")
@@ -128,6 +134,21 @@ async def _retire(used: Services, caller: Principal, model: str) -> None:
     await used.catalogue.unload(adapter)
 
 
-def _base(used: Services) -> Model:
+def _model(used: Services, adapter: Adapter, caller: Principal, aliases: _Aliases) -> Model:
+    return Model.of(
+        adapter,
+        caller.tenant_id,
+        aliases=aliases.get(adapter.model, ()),
+        residency=used.catalogue.residency(adapter),
+    )
+
+
+def _base(used: Services, aliases: _Aliases) -> Model:
     catalogue = used.catalogue
-    return Model(id=catalogue.base_model, created=int(catalogue.started_at), owned_by="tunery")
+    return Model(
+        id=catalogue.base_model,
+        created=int(catalogue.started_at),
+        owned_by="tunery",
+        aliases=aliases.get(catalogue.base_model, ()),
+        residency=catalogue.base_residency(),
+    )

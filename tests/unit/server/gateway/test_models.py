@@ -23,6 +23,26 @@ async def test_names_hold_slashes_and_colons(gateway: Gateway, name: str) -> Non
         assert (await client.models.retrieve(name)).id == name
 
 
+async def test_a_model_tells_its_version_its_aliases_and_where_it_is(gateway: Gateway) -> None:
+    stable, canary = gateway.publish(), gateway.publish()
+    routes = {"model": stable.model, "canary": {"model": canary.model, "weight": 0.1}}
+    async with gateway.openai() as client, gateway.http() as http:
+        assert (await http.post("/v1/aliases", json={"name": "b", **routes})).status_code == 200
+        made = await http.post("/v1/aliases", json={"name": "a", "model": stable.model})
+        assert made.status_code == 200
+        await http.post(f"/v1/adapters/{canary.model}/pin")
+        shown = [(model.id, model.model_extra) async for model in client.models.list()]
+    fields = ("version", "aliases", "residency", "pinned", "parent")
+    told = {name: [(extra or {})[field] for field in fields] for name, extra in shown}
+    assert told == {
+        "base": [None, [], "loaded", False, None],
+        canary.model: [1, ["b"], "loaded", True, canary.base_model],
+        stable.model: [1, ["a", "b"], "loaded", False, stable.base_model],
+    }
+    async with gateway.openai(gateway.rival_key) as client:
+        assert [model.id async for model in client.models.list()] == ["base"]
+
+
 async def test_a_deleted_adapter_is_gone_and_unloaded(gateway: Gateway) -> None:
     adapter = gateway.publish()
     gateway.engine.adapters.add(adapter.model)
