@@ -6,7 +6,7 @@ TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integrati
 TYPED := deploy/setup/install.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults fuzz check fmt lock clean
+.PHONY: help setup demo serve test faults fuzz bench check fmt lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ faults: setup ## show every promise under its faults, ROUNDS times (3); WRITE=1 
 
 fuzz: setup ## throw hostile input at every parser for FUZZ_S seconds (480)
 	@TUNERY_TEST_FUZZ_S=$(or $(FUZZ_S),480) timeout 600 $(BIN)/python -m pytest -q tests/unit/server/fuzz
+
+bench: setup ## measure the claims about speed (ONLY=F1,L5: some of them); renews benchmarks/README.md
+	@$(BIN)/python -m benchmarks --only "$(ONLY)"
 
 check: setup ## formatting, lint, types, dependency rules
 	@$(BIN)/ruff format --check .

@@ -1,13 +1,12 @@
 """How long a claim and a finish take, by jobs in line and tenants; prints a table.
 
-``python benchmarks/queue_latency.py [redis-server]``: on the bundled Valkey or another.
+``python -m benchmarks.queue_latency [redis-server]``: on the bundled Valkey or another.
 """
 
 import sys
 import time
 
-from queue_server import running_server
-
+from benchmarks.queue_server import running_server
 from tunery_server.queue.contract import Entry
 from tunery_server.queue.redis_queue import RedisQueue
 

@@ -1,14 +1,14 @@
-"""In which order two unequal tenants' jobs start: ``queue_order.py > docs/queue-order.svg``.
+"""In which order two unequal tenants' jobs start.
 
-One tenant puts 100 jobs in line, then another, of three times its weight, puts 10; a little later
-the second comes back with 30 more. One worker runs a job after the other, on a real queue.
+``python -m benchmarks.queue_order > docs/queue-order.svg``. One tenant puts 100 jobs in line, then
+another, of three times its weight, puts 10; a little later the second comes back with 30 more. One
+worker runs a job after the other, on a real queue.
 """
 
 import sys
 from collections.abc import Iterator
 
-from queue_server import running_server
-
+from benchmarks.queue_server import running_server
 from tunery_server.queue.contract import Entry, Share
 from tunery_server.queue.redis_queue import RedisQueue
 
