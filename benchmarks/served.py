@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openai import OpenAI
+
 from benchmarks.lora import write_adapter
 from benchmarks.streams import Ask, Clients
 from tests.servers import RunningServer, start_server
@@ -33,6 +35,18 @@ class Served:
     def clients(self) -> Clients:
         """For one event loop."""
         return Clients(self.server.url, banned=_ends(self.model))
+
+    def keys(self, count: int) -> list[str]:
+        """Of so many new tenants."""
+        with OpenAI(
+            base_url=f"{self.server.url}/v1", api_key=self.server.key, admin_api_key=self.server.key
+        ) as client:
+            projects = client.admin.organization.projects
+            tenants = [projects.create(name=f"tenant {number}") for number in range(count)]
+            accounts = [
+                projects.service_accounts.create(one.id, name="benchmark") for one in tenants
+            ]
+        return [account.api_key.value for account in accounts if account.api_key is not None]
 
     def adapters(self, keys: Sequence[str]) -> list[str]:
         """A random adapter of its own for each key, by name, in the engine."""

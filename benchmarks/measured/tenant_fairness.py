@@ -87,7 +87,7 @@ def _open() -> Iterator[Sequence[Load]]:
         tiny_model() as model,
         served(model, TUNERY_MAX_LORAS=str(SLOTS), TUNERY_MAX_MODEL_LEN="512") as running,
     ):
-        keys = [running.server.new_key(f"tenant-{number}") for number in range(1 + COLD)]
+        keys = running.keys(1 + COLD)
         yield [Mix(running, keys, running.adapters(keys))]
 
 
