@@ -67,8 +67,7 @@ def _gaps(answer: Answer) -> list[float]:
 
 @contextmanager
 def _open() -> Iterator[Sequence[Load]]:
-    settings = {"TUNERY_MAX_LORAS": str(SLOTS), "TUNERY_MAX_CPU_LORAS": str(KEPT)}
-    with served(**settings) as running:
+    with served(TUNERY_MAX_LORAS=str(SLOTS), TUNERY_MAX_CPU_LORAS=str(KEPT)) as running:
         yield [Beside(running, running.adapters([running.server.key] * (2 * KEPT)))]
 
 

@@ -57,8 +57,7 @@ class Asking:
 
 @contextmanager
 def _open() -> Iterator[Sequence[Load]]:
-    settings = {"TUNERY_MAX_LORAS": str(SLOTS), "TUNERY_MAX_CPU_LORAS": str(KEPT)}
-    with served(**settings) as running:
+    with served(TUNERY_MAX_LORAS=str(SLOTS), TUNERY_MAX_CPU_LORAS=str(KEPT)) as running:
         models = running.adapters([running.server.key] * (2 * KEPT))
         yield [Asking(running, _COLD, models[1:]), Asking(running, _WARM, models[:1])]
 
