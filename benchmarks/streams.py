@@ -33,7 +33,8 @@ class Answer:
     ask: Ask
     due: float
     arrivals: tuple[float, ...]
-    refused: bool = False
+    refusal: str = ""
+    """What a server that is too busy said; it sent no token."""
 
     @property
     def ttft(self) -> float:
@@ -70,10 +71,16 @@ class Clients:
         await self._session.close()
 
     async def closed_loop(self, asks: Iterable[Ask], *, streams: int) -> list[Answer]:
-        """``streams`` clients, each of which asks again when it was answered."""
+        """``streams`` clients, each of which asks again when it was answered.
+
+        Raises RuntimeError when one is refused.
+        """
         waiting = iter(asks)
-        lines = [self._line(waiting) for _ in range(streams)]
-        return [answer for line in await asyncio.gather(*lines) for answer in line]
+        lines = await asyncio.gather(*(self._line(waiting) for _ in range(streams)))
+        answers = [answer for line in lines for answer in line]
+        if refusals := [answer.refusal for answer in answers if answer.refusal]:
+            raise RuntimeError(f"{len(refusals)} of {len(answers)} refused: {refusals[0]}")
+        return answers
 
     async def open_loop(self, arrivals: Iterable[tuple[float, Ask]]) -> list[Answer]:
         """Each request at its second, whatever has become of those before it."""
@@ -92,7 +99,7 @@ class Clients:
         url = f"{self._url}/v1/completions"
         async with self._session.post(url, data=self._body(ask), headers=headers) as response:
             if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
-                return Answer(ask=ask, due=due, arrivals=(), refused=True)
+                return Answer(ask=ask, due=due, arrivals=(), refusal=await response.text())
             if response.status != HTTPStatus.OK:
                 raise RuntimeError(f"{response.status}: {await response.text()}")
             arrivals, usage = await _read(response)

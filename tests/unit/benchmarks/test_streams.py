@@ -78,7 +78,9 @@ async def test_an_open_loop_counts_from_when_a_request_was_due(clients: Clients)
 
 async def test_a_refusal_is_an_answer(clients: Clients, scripted: Scripted) -> None:
     scripted.status = 503
-    assert (await clients.send(ASK)).refused
+    assert (await clients.send(ASK)).refusal
+    with pytest.raises(RuntimeError, match="1 of 1 refused"):
+        await clients.closed_loop([ASK], streams=1)
 
 
 @pytest.mark.parametrize(
