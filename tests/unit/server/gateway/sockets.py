@@ -111,12 +111,28 @@ class Edge:
                 await asyncio.sleep(0.005)
 
 
+class _PromptServer(uvicorn.Server):
+    """Ends when it is told to, where uvicorn's own would sleep twice for a tenth of a second."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+
+
 @contextlib.asynccontextmanager
 async def listening(gateway: Gateway) -> AsyncIterator[Edge]:
     """``gateway`` on a free port, with the protocol and the limits of production."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     options = {**http_options(gateway.settings, gateway.app), "timeout_graceful_shutdown": 1}
-    server = uvicorn.Server(uvicorn.Config(gateway.app, lifespan="off", **options))
+    server = _PromptServer(uvicorn.Config(gateway.app, lifespan="off", **options))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
