@@ -6,7 +6,7 @@ TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integrati
 TYPED := deploy/setup/install.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults fuzz bench check fmt lock clean
+.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: setup ## run every test, fast ones first
 faults: setup ## show every promise under its faults, ROUNDS times (3); WRITE=1 renews docs/reliability.md
 	@TUNERY_TEST_FAULT_ROUNDS=$(or $(ROUNDS),3) $(BIN)/python -m pytest -q -m promise $(TESTS) \
 	  $(if $(WRITE),--write-promises)
+
+soak: setup ## run everything at once for SOAK_S seconds (1800), and see that nothing grows
+	@TUNERY_TEST_FAULT_ROUNDS=1 TUNERY_TEST_SOAK_S=$(or $(SOAK_S),1800) $(BIN)/python -m pytest -q -s tests/faults/test_soak.py
 
 fuzz: setup ## throw hostile input at every parser for FUZZ_S seconds (480)
 	@TUNERY_TEST_FUZZ_S=$(or $(FUZZ_S),480) timeout 600 $(BIN)/python -m pytest -q tests/unit/server/fuzz

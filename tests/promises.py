@@ -49,6 +49,7 @@ PROMISES = {
     "P23": "An answer comes from exactly the version that is named",
     "P24": "Limits are exact",
     "P25": "SIGKILL leaves no orphans",
+    "P26": "It can run for weeks",
     "P27": "What is deleted is gone; what is another tenant's is not there",
     "P28": "Clock jumps do no harm",
     "P29": "What an earlier release wrote can be read",

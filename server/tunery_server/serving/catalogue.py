@@ -85,10 +85,12 @@ class Catalogue:
     def retire(self, tenant_id: str, model: str) -> Adapter:
         """Stop serving an adapter.
 
-        Raises NotFound, and InvalidRequest for the base model or what an alias leads to.
+        Raises NotFound, and InvalidRequest for the base model or what an alias leads to. NotFound
+        comes first: an alias may lead to another tenant's, which is not there to be deleted.
         """
         if model == self.base_model:
             raise InvalidRequest("The base model cannot be deleted.", param="model")
+        self.adapter(tenant_id, model)
         if names := self._aliases.pointing_to(tenant_id, model):
             raise InvalidRequest(
                 f"The alias {names[0]!r} leads to it. Move or delete that first.", param="model"

@@ -27,6 +27,7 @@ TOKENS = Counter(
     "tunery_tokens_total", "Tokens of finished inference requests.", ["target", "kind"]
 )
 REQUESTS_RUNNING = Gauge("tunery_requests_running", "Inference requests inside the engine.")
+TASKS = Gauge("tunery_tasks", "Tasks of the gateway's event loop.")
 REQUESTS_WAITING = Gauge("tunery_requests_waiting", "Inference requests waiting for a place.")
 ADMISSION_WAIT = Histogram(
     "tunery_admission_wait_seconds",

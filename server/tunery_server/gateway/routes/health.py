@@ -1,5 +1,6 @@
 """Liveness, readiness and metrics."""
 
+import asyncio
 import contextlib
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, scoped
 from tunery_server.serving.tiers import Tiers
-from tunery_server.telemetry.metrics import BATCHES, JOBS, WEBHOOKS_PENDING
+from tunery_server.telemetry.metrics import BATCHES, JOBS, TASKS, WEBHOOKS_PENDING
 
 public = APIRouter(tags=["health"])
 guarded = APIRouter(tags=["health"])
@@ -40,6 +41,7 @@ async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Us
         JOBS.labels(status).set(count)
     for status, count in (await run_in_threadpool(used.batches.count_by_status)).items():
         BATCHES.labels(status).set(count)
+    TASKS.set(len(asyncio.all_tasks()))
     WEBHOOKS_PENDING.set(await run_in_threadpool(used.webhooks.count_pending))
     await run_in_threadpool(used.job_statistics.look)
     tiers = Tiers(used.traffic.adapters, used.residency.tiers())

@@ -50,6 +50,19 @@ async def test_a_permitted_tenant_uses_the_adapter_until_it_may_not(gateway: Gat
         assert await answers(gateway, gateway.key, adapter.model)
 
 
+async def test_who_only_leads_an_alias_to_it_finds_nothing_to_delete(gateway: Gateway) -> None:
+    adapter = gateway.publish()
+    async with gateway.openai() as owner:
+        await permissions(owner).create(adapter.model, project_ids=["rival"])
+    async with gateway.http(gateway.rival_key) as http:
+        named = await http.post("/v1/aliases", json={"name": "bot", "model": adapter.model})
+        assert named.status_code == 200
+        for path in ("adapters", "models"):
+            answer = await http.delete(f"/v1/{path}/{adapter.model}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert await answers(gateway, gateway.rival_key, adapter.model)
+
+
 async def test_the_prompt_of_a_permitted_tenant_is_cached_for_itself_alone(
     gateway: Gateway,
 ) -> None:
