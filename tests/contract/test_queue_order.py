@@ -38,6 +38,7 @@ def taken(queue: JobQueue, offer: Offer | None = None) -> list[str]:
 
 
 class TestFairShare:
+    @pytest.mark.promise("P21", fault="a hundred jobs in line before the ten of another tenant")
     def test_a_long_line_does_not_hold_up_a_short_one(self, queue: JobQueue) -> None:
         fill(queue, "many", 100)
         fill(queue, "few", 10)
