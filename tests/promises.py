@@ -41,6 +41,7 @@ PROMISES = {
     "P14": "SIGTERM drops nothing",
     "P15": "A POST that is sent again makes one job",
     "P16": "When the engine dies every request is answered, and service returns",
+    "P17": "A hung engine is found, a busy one is left alone",
     "P18": "No answer that was cut passes for a whole one",
     "P19": "A client that is gone frees the engine within 1 s",
     "P20": "Overload is refused fast, and ends",

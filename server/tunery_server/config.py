@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)
     ] = 16
     """Highest rank that the engine serves; a higher one costs every adapter memory and time."""
+    engine_patience_s: float = Field(default=25.0, gt=0)
+    """How long one step of the engine may take before it is held to hang, and is started anew.
+
+    A large model on a CPU may need more for a long prompt.
+    """
     max_model_len: int = Field(default=2048, ge=16)
     """Longest prompt and answer together, in tokens."""
     max_num_seqs: int | None = Field(default=None, ge=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tests.engines import Fault, ScriptedEngine
-from tunery_server.engine.vllm_http import ADAPTERS_PATH
+from tunery_server.engine.vllm_http import ADAPTERS_PATH, PULSE_PATH
 from tunery_server.errors import EngineRefused, EngineUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,6 +24,11 @@ async def adapters(request: web.Request) -> web.Response:
     status = await request.app[ENGINE].status()
     known = {"adapters": sorted(status.adapters), "special_tokens": sorted(status.special_tokens)}
     return web.json_response({"boot_id": status.boot_id, **known})
+
+
+async def pulse(request: web.Request) -> web.Response:
+    await request.app[ENGINE].status()
+    return web.json_response({})
 
 
 async def load(request: web.Request) -> web.Response:
@@ -91,6 +96,7 @@ def main() -> None:
     app.add_routes(
         [
             web.get(ADAPTERS_PATH, adapters),
+            web.get(PULSE_PATH, pulse),
             web.post(ADAPTERS_PATH, load),
             web.delete(ADAPTERS_PATH, unload),
             web.get("/metrics", metrics),

@@ -67,6 +67,10 @@ class Adapters:
         special = {token.content for token in added if token.special}
         return sorted(special.union(tokenizer.all_special_tokens))
 
+    async def pulse(self) -> None:
+        """Return once the engine's loop has turned: it answers between two steps."""
+        await self._client.list_loras()
+
     async def unload(self, name: str) -> None:
         """Forget the name, then free the weights."""
         async with self._lock:
@@ -85,11 +89,12 @@ class AdapterRoutes:
         self._boot_id = uuid.uuid4().hex
 
     def attach_router(self, app: FastAPI) -> None:
-        """Add the three routes."""
+        """Add the four routes."""
         router = APIRouter(prefix=ADAPTERS_PATH)
         router.add_api_route("", self._list, methods=["GET"])
         router.add_api_route("", self._load, methods=["POST"])
         router.add_api_route("", self._unload, methods=["DELETE"])
+        router.add_api_route("/pulse", self._pulse, methods=["GET"])
         app.include_router(router)
 
     async def init_state(
@@ -108,6 +113,10 @@ class AdapterRoutes:
                 "special_tokens": adapters.special_tokens,
             }
         )
+
+    async def _pulse(self, request: Request) -> JSONResponse:
+        await _adapters(request).pulse()
+        return JSONResponse({})
 
     async def _load(self, request: Request, body: _Load) -> JSONResponse:
         error = await _adapters(request).load(body.name, body.path)

@@ -14,6 +14,7 @@ from tunery_server.errors import EngineRefused, EngineUnavailable
 
 ADAPTERS_PATH = "/v1/tunery/adapters"
 """Our plug-in's routes; vLLM's own key guards what lies under /v1."""
+PULSE_PATH = f"{ADAPTERS_PATH}/pulse"
 
 _LOAD_TIMEOUT_S = 120.0
 _STATUS_TIMEOUT_S = 5.0
@@ -41,6 +42,19 @@ class VllmEngine:
             )
         except (KeyError, TypeError) as error:
             raise EngineUnavailable("The engine says something odd of itself.") from error
+
+    async def pulse(self, within_s: float) -> bool:
+        """Whether the loop that computes turns: False when it did not in so many seconds.
+
+        vLLM's /health answers although that loop hangs.
+        """
+        try:
+            await self._call("GET", PULSE_PATH, timeout_s=within_s)
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                return False
+            raise
+        return True
 
     async def load(self, name: str, path: Path) -> None:
         """Load through the plug-in's route."""

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -21,6 +22,7 @@ from tunery_server.supervisor import banner
 from tunery_server.supervisor.home import prepare, prepare_engine, unpacking
 from tunery_server.supervisor.service import Service, Spec
 from tunery_server.supervisor.valkey import check_socket_path, hold_alone, valkey_command
+from tunery_server.supervisor.watchdog import Watchdog
 from tunery_server.telemetry.logging import configure, get_logger
 from tunery_server.webhooks.destinations import Destinations
 
@@ -30,6 +32,7 @@ _VALKEY_WAIT_S = 20.0
 _GATEWAY_WAIT_S = 60.0
 _POLL_S = 0.02
 _GRACE_S = 10.0
+_ENGINE_DEATHS = 5
 _TRAINER_GRACE_S = 75.0
 """A trainer finishes its step and writes a checkpoint before its worker ends."""
 
@@ -70,6 +73,7 @@ class _Server:
         self._address = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
         self._running: list[Service] = []
         self._stopping = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self, fresh: bool) -> None:
         """Valkey, gateway, base model, engine, worker; then wait; then down again."""
@@ -81,6 +85,8 @@ class _Server:
             await self._stopping.wait()
         finally:
             log.info("stopping")
+            if self._watching is not None:
+                self._watching.cancel()
             await self._down()
 
     def _stop(self) -> None:
@@ -99,7 +105,8 @@ class _Server:
         banner.show(self._settings, fresh)
         if not await self._have_base_model():
             return
-        await self._start(self._engine())
+        engine = await self._start(self._engine())
+        self._watching = asyncio.create_task(self._watch(engine))
         await self._start(self._ours("worker", stop_grace_s=_TRAINER_GRACE_S))
         await self._announce_ready()
 
@@ -110,10 +117,25 @@ class _Server:
             services = [s for s in self._running if order[s.name] == stage]
             await asyncio.gather(*(service.stop() for service in services))
 
-    async def _start(self, spec: Spec) -> None:
+    async def _start(self, spec: Spec) -> Service:
         service = Service(spec)
         self._running.append(service)
         await service.start()
+        return service
+
+    async def _watch(self, service: Service) -> None:
+        """Until the server stops: an engine that drains may take its time."""
+        engine, patience_s = self._vllm(), self._settings.engine_patience_s
+        try:
+            await Watchdog(service, partial(engine.pulse, patience_s)).run()
+        finally:
+            await engine.close()
+
+    def _vllm(self) -> VllmEngine:
+        settings = self._settings
+        return VllmEngine(
+            settings.engine_socket, settings.engine_key_file.read_text, request_timeout_s=_GRACE_S
+        )
 
     async def _have_base_model(self) -> bool:
         """Convert the bundled model, the first time; False when stopped meanwhile."""
@@ -154,10 +176,7 @@ class _Server:
         await client.aclose()
 
     async def _announce_ready(self) -> None:
-        settings = self._settings
-        engine = VllmEngine(
-            settings.engine_socket, settings.engine_key_file.read_text, request_timeout_s=_GRACE_S
-        )
+        settings, engine = self._settings, self._vllm()
         try:
             while not self._stopping.is_set():
                 try:
@@ -200,4 +219,5 @@ class _Server:
             environment=lambda: engine_environment(os.environ, prepare_engine(settings)),
             log_file=settings.home / "engine.log",
             stop_grace_s=settings.drain_timeout_s,
+            deaths=_ENGINE_DEATHS,
         )

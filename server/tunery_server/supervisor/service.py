@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from asyncio.subprocess import Process
@@ -10,15 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunery_server.processes import child
+from tunery_server.supervisor.restarts import Restarts
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_FIRST_DELAY_S = 0.5
-_LONGEST_DELAY_S = 60.0
 _HURRY_S = 5.0
-_STEADY_S = 60.0
-"""A process that ran for so long starts again at once when it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,8 @@ class Spec:
     stop_grace_s: float
     death_signal: signal.Signals = signal.SIGKILL
     """What it gets when this process is killed."""
+    deaths: int | None = None
+    """So many within ten minutes, and it is left down for a while."""
 
 
 class Service:
@@ -69,6 +69,11 @@ class Service:
         if self._task is not None:
             await self._task
 
+    def kill(self) -> None:
+        """End it at once, with its children; it starts again."""
+        if self._process is not None:
+            child.kill_group(self._process)
+
     def hurry(self) -> None:
         """Let no stop wait for long: one that does is told again, by SIGINT, then killed."""
         self._grace_s = _HURRY_S
@@ -93,16 +98,16 @@ class Service:
         return process
 
     async def _watch(self) -> None:
-        delay_s = _FIRST_DELAY_S
+        restarts = Restarts(self._spec.deaths)
         while True:
             started = self._timer()
             status = await self._end()
             if self._stopping.is_set():
                 return
-            if self._timer() - started > _STEADY_S:
-                delay_s = _FIRST_DELAY_S
-            log.warning(
-                "process ended",
+            delay_s = restarts.delay_s(started, self._timer())
+            log.log(
+                logging.ERROR if restarts.open else logging.WARNING,
+                "process ended too often" if restarts.open else "process ended",
                 name=self._spec.name,
                 status=status,
                 again_in_s=delay_s,
@@ -112,7 +117,6 @@ class Service:
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
             if self._stopping.is_set():
                 return
-            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
             await self._spawn_again()
 
     async def _end(self) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import alive
+from tunery_server.supervisor import restarts
 from tunery_server.supervisor import service as module
 from tunery_server.supervisor.service import Service, Spec
 
@@ -48,7 +49,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_DELAY_S", 0.0)
+    monkeypatch.setattr(restarts, "FIRST_DELAY_S", 0.0)
 
 
 async def test_a_process_is_stopped(log: Path) -> None:
