@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Fast ones first.
 TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integration faults))
-TYPED := deploy/setup/install.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
+TYPED := deploy/setup/install.py deploy/setup/redis_server.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test faults soak fuzz bench check fmt lock clean
@@ -23,9 +23,11 @@ serve: setup ## start the server and everything that belongs to it
 	@$(BIN)/tunery serve
 
 test: setup ## run every test, fast ones first
+	@$(PYTHON) deploy/setup/redis_server.py
 	@$(BIN)/python -m pytest $(TESTS)
 
 faults: setup ## show every promise under its faults, ROUNDS times (3); WRITE=1 renews docs/reliability.md
+	@$(PYTHON) deploy/setup/redis_server.py
 	@TUNERY_TEST_FAULT_ROUNDS=$(or $(ROUNDS),3) $(BIN)/python -m pytest -q -m promise $(TESTS) \
 	  $(if $(WRITE),--write-promises)
 

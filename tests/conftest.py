@@ -70,10 +70,15 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path, migrated: Path) -> Iterator[Database]:
+def migrated_copy(tmp_path: Path, migrated: Path) -> Path:
+    """A test's own, empty, with the newest schema."""
+    return Path(shutil.copy(migrated, tmp_path / "records.db"))
+
+
+@pytest.fixture
+def database(migrated_copy: Path) -> Iterator[Database]:
     """An empty record with the newest schema."""
-    copy = shutil.copy(migrated, tmp_path / "records.db")
-    database = Database(f"sqlite:///{copy}")
+    database = Database(f"sqlite:///{migrated_copy}")
     yield database
     database.close()
 

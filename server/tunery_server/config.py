@@ -87,7 +87,8 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
-    """SQLAlchemy URL of the record; by default SQLite in the data folder. No prefix."""
+    """URL of the record: ``postgresql://…`` or ``sqlite:///…``; by default SQLite in the data
+    folder. No prefix."""
     redis_url: str | None = Field(
         default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
     )

@@ -1,15 +1,19 @@
-"""The servers that the queue has to run on, and a gateway that listens."""
+"""The servers that queue and record have to run on, and a gateway that listens."""
 
 import itertools
 from collections.abc import Iterator
 
 import pytest
 import redis
+from sqlalchemy import text
 
+from tests.postgres import PostgresServer
 from tests.queues import LONG_S, MakeQueue
 from tests.redis_servers import RedisServer
 from tunery_server.queue.contract import JobQueue
 from tunery_server.queue.redis_queue import RedisQueue
+from tunery_server.records.database import Database
+from tunery_server.records.tables import metadata
 
 from .live import Live, listening
 
@@ -52,6 +56,44 @@ def make_queue(server: "redis.Redis") -> MakeQueue:
 @pytest.fixture
 def queue(make_queue: MakeQueue) -> JobQueue:
     return make_queue()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_record(postgres: PostgresServer) -> Iterator[Database]:
+    database = Database(postgres.new_database())
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def emptied_record(postgres_record: Database) -> Database:
+    """To make one anew takes a hundred times as long."""
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    with postgres_record.writing() as connection:
+        connection.execute(text(f"TRUNCATE {names}"))
+    return postgres_record
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty record with the newest schema."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("emptied_record")
+        return
+    database = Database(f"sqlite:///{request.getfixturevalue('migrated_copy')}")
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="module")

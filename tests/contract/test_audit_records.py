@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from tests.postgres import ON_SQLITE
 from tests.rows import a_batch, a_file, a_job, a_key, a_tenant
 from tunery_server.errors import InvalidRequest, Unauthenticated
 from tunery_server.records.actor import Actor, acting
@@ -42,6 +43,7 @@ def test_a_deed_is_written_with_its_change(database: Database) -> None:
     assert {entry.created_at for entry in entries(database)} == {NOW}
 
 
+@ON_SQLITE
 def test_what_cannot_be_written_down_is_not_done(database: Database) -> None:
     file, key = a_file(), a_key()
     FileRecords(database).add(file)

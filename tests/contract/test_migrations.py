@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, text
 
+from tests.postgres import ON_SQLITE
 from tests.rows import a_file
 from tunery_server.errors import StorageFull
 from tunery_server.records.database import Database
@@ -32,6 +33,7 @@ def test_migrating_twice_is_harmless(database: Database) -> None:
     assert FileRecords(database).get("acme", file.id) == file
 
 
+@ON_SQLITE
 def test_sqlite_keeps_what_it_has_confirmed(database: Database) -> None:
     with database.reading() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -52,6 +54,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
     assert FileRecords(database).get("acme", file.id) is None
 
 
+@ON_SQLITE
 @pytest.mark.promise("P11", fault="the record has no room")
 def test_a_full_disk_is_told(database: Database) -> None:
     """SQLite counts pages as it would count a disk's."""

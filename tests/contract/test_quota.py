@@ -11,6 +11,7 @@ from tunery_server.ids import new_id
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending
+from tunery_server.records.known_tenants import name_tenant
 from tunery_server.records.quota import Quota
 from tunery_server.records.rows import Upload, UploadPart, UploadStatus
 from tunery_server.records.uploads import UploadRecords
@@ -48,6 +49,8 @@ def a_part(upload: Upload, **values: Any) -> UploadPart:
 )
 def test_forty_at_once_share_ten_places(database: Database, quota: Quota, size: int) -> None:
     files, uploads = FileRecords(database), UploadRecords(database)
+    with database.writing() as connection:
+        name_tenant(connection, "acme", NOW)
 
     def add(number: int) -> bool:
         try:

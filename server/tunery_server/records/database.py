@@ -1,20 +1,22 @@
-"""One SQL database: SQLite in WAL mode, or whatever ``DATABASE_URL`` names."""
+"""One SQL database: SQLite in WAL mode, or the PostgreSQL that ``DATABASE_URL`` names."""
 
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tunery_server.errors import RecordUnavailable, StorageFull, TuneryError
+from tunery_server.records.locks import Lock, hold
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -22,6 +24,10 @@ log = get_logger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE_S = 10.0
 _POLL_S = 0.01
+_READING: dict[str, dict[str, Any]] = {
+    "sqlite": {"sqlite_begin": "DEFERRED"},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 _PRIMARY_CODE = 0xFF
 """Of SQLite's error codes the lowest byte is the kind; the others say more about it."""
 
@@ -34,17 +40,18 @@ class Database:
     """
 
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
-        # An error's text ends up in a log, which is no place for what clients sent.
-        self._readers = create_engine(url, hide_parameters=True)
+        # An error's text ends up in a log, which is no place for what clients sent. A connection is
+        # tried before it is used, for a server that was restarted says nothing by itself.
+        self._writers = create_engine(_with_driver(url), hide_parameters=True, pool_pre_ping=True)
         self._patience_s = patience_s
         if self.dialect == "sqlite":
-            _prepare_sqlite(self._readers, wait_s=min(patience_s, PATIENCE_S))
-        self._writers = self._readers.execution_options(sqlite_begin="IMMEDIATE")
+            _prepare_sqlite(self._writers, wait_s=min(patience_s, PATIENCE_S))
+        self._readers = self._writers.execution_options(**_READING[self.dialect])
 
     @property
     def dialect(self) -> str:
         """``sqlite``, ``postgresql`` …"""
-        return self._readers.dialect.name
+        return self._writers.dialect.name
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,12 +76,13 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.writing() as connection:
+            hold(connection, Lock.MIGRATE)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
     def close(self) -> None:
         """Give back every connection."""
-        self._readers.dispose()
+        self._writers.dispose()
 
     @contextmanager
     def _transaction(self, engine: SqlEngine) -> Iterator[Connection]:
@@ -101,6 +109,14 @@ class Database:
                     log.warning("waiting for the database", reason=away.message)
                 waiting = True
                 time.sleep(_POLL_S)
+
+
+def _with_driver(url: str) -> URL:
+    """``postgres://`` and ``postgresql://`` are what people write and providers hand out."""
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
 
 
 def _known(error: OperationalError | sqlite3.OperationalError) -> TuneryError | None:
@@ -136,7 +152,7 @@ def _prepare_sqlite(engine: SqlEngine, *, wait_s: float) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
         connection.exec_driver_sql(f"BEGIN {mode}")
 
 

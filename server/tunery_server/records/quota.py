@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, func, select
 from tunery_server.errors import QuotaExceeded
 from tunery_server.records.database import Database
 from tunery_server.records.rows import WAITING, UploadStatus
-from tunery_server.records.tables import adapters, api_keys, files, jobs, uploads
+from tunery_server.records.tables import adapters, files, jobs, tenants, uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +125,5 @@ def _totals(connection: Connection, table: Table, condition: object) -> tuple[in
 
 def _one_at_a_time(connection: Connection, tenant_id: str) -> None:
     """Let no two transactions of a tenant count at once; in SQLite a writer is alone anyway."""
-    keys = select(api_keys.c.id).where(api_keys.c.tenant_id == tenant_id).order_by(api_keys.c.id)
-    connection.execute(keys.with_for_update()).all()
+    tenant = select(tenants.c.id).where(tenants.c.id == tenant_id)
+    connection.execute(tenant.with_for_update(key_share=True)).all()

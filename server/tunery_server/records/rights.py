@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from tunery_server.errors import PermissionDenied, Unauthenticated
 from tunery_server.records.actor import current_actor
+from tunery_server.records.locks import Lock, hold
 from tunery_server.records.tables import api_keys
 
 INFERENCE, FILES, JOBS, ADAPTERS, ADMIN = "inference", "files", "jobs", "adapters", "admin"
@@ -29,6 +30,7 @@ def require_admin(
     actor = current_actor()
     if actor is None or not actor.key_id:
         return
+    hold(connection, Lock.ADMINISTER)
     query = select(api_keys).where(api_keys.c.id == actor.key_id).with_for_update()
     row = connection.execute(query).one()
     ends_at = float("inf") if row.expires_at is None else row.expires_at
