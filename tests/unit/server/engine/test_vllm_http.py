@@ -111,6 +111,16 @@ async def test_an_engine_that_is_not_there_is_unavailable(client: VllmEngine) ->
             await call
 
 
+async def test_metrics_come_without_a_line_for_every_set_of_adapters(
+    server: Server, client: VllmEngine
+) -> None:
+    kept = b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 1.0\n"
+    name = b"vllm:lora_requests_info"
+    dropped = b"# TYPE " + name + b" gauge\n" + name + b'{running_lora_adapters="a,b"} 1.7e+09\n'
+    server.answers(body=kept + dropped + kept)
+    assert await client.metrics() == kept + kept
+
+
 async def test_an_engine_that_has_no_key_yet_is_unavailable(tmp_path: Path) -> None:
     engine = VllmEngine(tmp_path / "s", (tmp_path / "no.key").read_text, request_timeout_s=1)
     with pytest.raises(EngineUnavailable):
