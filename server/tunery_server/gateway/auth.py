@@ -21,6 +21,7 @@ from tunery_server.records.rights import (
     TENANT_SCOPES,
 )
 from tunery_server.records.rows import ApiKey
+from tunery_server.tenants.key_uses import KeyUses
 from tunery_server.tenants.keys import KEY_PREFIX, digest_of, new_key
 
 __all__ = [
@@ -75,10 +76,12 @@ class Authenticator:
         self,
         keys: KeyLookup,
         *,
+        uses: KeyUses,
         limits_of: Callable[[str], Limits],
         clock: Callable[[], float],
         timer: Callable[[], float],
     ) -> None:
+        self.uses = uses
         self._keys = keys
         self._limits_of = limits_of
         self._clock = clock
@@ -102,6 +105,7 @@ class Authenticator:
         key = self._keys.by_digest(digest)
         if key is None or not key.valid_at(self._clock()):
             return None
+        self.uses.note(key)
         tenant = Subject(f"tenant:{key.tenant_id}", self._limits_of(key.tenant_id))
         subjects = (Subject(f"key:{key.id}", key.limits), tenant)
         return Principal(key.id, key.tenant_id, frozenset(key.scopes), subjects)

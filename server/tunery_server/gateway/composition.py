@@ -75,6 +75,7 @@ from tunery_server.serving.shadows import Shadows
 from tunery_server.serving.slots import Slots
 from tunery_server.serving.traffic import Traffic
 from tunery_server.serving.usage_reports import UsageReports
+from tunery_server.tenants.key_uses import KeyUses
 from tunery_server.webhooks.destinations import Destinations
 from tunery_server.webhooks.poster import Poster
 from tunery_server.webhooks.sender import Sender
@@ -108,6 +109,7 @@ def compose(settings: Settings, engine: Engine | None, ask: Ask | None) -> Compo
     async def beside() -> AsyncIterator[None]:
         loops = [
             EngineMonitor(engine, services.residency).run(),
+            services.authenticator.uses.run(),
             _sweeper(services).run(),
             _batch_runner(settings, database, services.relay).run(),
             removal(settings, database, services.residency).run(),
@@ -223,9 +225,10 @@ def _catalogue(settings: Settings, database: Database, residency: Residency) -> 
 
 
 def _authenticator(settings: Settings, database: Database) -> Authenticator:
-    policies = TenantPolicies(database, default_policy(settings))
+    keys, policies = KeyRecords(database), TenantPolicies(database, default_policy(settings))
     return Authenticator(
-        KeyRecords(database),
+        keys,
+        uses=KeyUses(keys, clock=time.time),
         limits_of=lambda tenant_id: policies.of(tenant_id).limits,
         clock=time.time,
         timer=time.monotonic,

@@ -1,5 +1,6 @@
 """API keys by digest."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,10 @@ from tunery_server.records.paging import all_of, page
 from tunery_server.records.rights import ADMIN, require_admin
 from tunery_server.records.rows import ApiKey, Page
 from tunery_server.records.tables import api_keys
+from tunery_server.records.tenant_rows import ServiceAccount
+
+USE_S = 60.0
+"""A key's last use is written at most so often."""
 
 _LIMITS = tuple(asdict(Limits()))
 
@@ -96,6 +101,17 @@ class KeyRecords:
             add_key(connection, successor)
         return True
 
+    def used(self, uses: Mapping[str, float]) -> None:
+        """Write when keys were used last, Unix seconds by id, for each at most once a minute.
+
+        Nobody asked for that: it is not written down as a change.
+        """
+        with self._database.writing() as connection:
+            for key_id, at in uses.items():
+                known = func.coalesce(api_keys.c.last_used_at, at - USE_S)
+                due = (api_keys.c.id == key_id) & (known <= at - USE_S)
+                connection.execute(update(api_keys).where(due).values(last_used_at=at))
+
     def _page(
         self, condition: ColumnElement[bool], *, after: str | None, limit: int, ascending: bool
     ) -> Page[ApiKey]:
@@ -130,6 +146,26 @@ def add_key(connection: Connection, key: ApiKey) -> None:
     connection.execute(insert(api_keys).values(_values(key)))
     details = {"data": {"scopes": list(key.scopes)}}
     note(connection, Deed("api_key.created", key.tenant_id, key.id, details))
+
+
+def first_key(connection: Connection, account: ServiceAccount) -> ApiKey | None:
+    """The key that an account was made with, unless it was revoked."""
+    query = select(api_keys).where(
+        api_keys.c.service_account_id == account.id,
+        api_keys.c.created_at == account.created_at,
+        api_keys.c.revoked_at.is_(None),
+    )
+    row = connection.execute(query.with_for_update()).mappings().first()
+    return _key(row) if row else None
+
+
+def renew_key(connection: Connection, key: ApiKey, digest: str) -> None:
+    """Let another secret open what the key opens, in place of its own. Raises as add_key does."""
+    require_admin(connection, key.scopes, until=key.expires_at)
+    require_active(connection, key.tenant_id)
+    this = api_keys.c.id == key.id
+    connection.execute(update(api_keys).where(this).values(digest=digest))
+    note(connection, Deed("api_key.updated", key.tenant_id, key.id))
 
 
 def revoke_keys(connection: Connection, which: ColumnElement[bool], now: float) -> int:

@@ -2,11 +2,12 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
-from tunery_server.records.keys import add_key, revoke_keys
+from tunery_server.records.idempotency import Submission, add_once, forget
+from tunery_server.records.keys import add_key, first_key, renew_key, revoke_keys
 from tunery_server.records.known_tenants import require_active
 from tunery_server.records.paging import all_of, page
 from tunery_server.records.rights import require_admin
@@ -21,18 +22,40 @@ class ServiceAccountRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, account: ServiceAccount, key: ApiKey | None) -> None:
+    def add(
+        self, account: ServiceAccount, key: ApiKey | None, submission: Submission | None = None
+    ) -> str:
         """Store an account of a known tenant with its first key, both or neither.
 
-        Raises what :func:`add_key` raises.
+        The id of the one that stands, which a repeat of a request was the first time. Raises what
+        :func:`add_key` raises.
         """
-        with self._database.writing() as connection:
+
+        def check(connection: Connection) -> None:
             require_admin(connection)
             require_active(connection, account.tenant_id)
-            connection.execute(insert(service_accounts).values(asdict(account)))
+
+        def then(connection: Connection) -> None:
             note(connection, Deed("service_account.created", account.tenant_id, account.id))
             if key is not None:
                 add_key(connection, key)
+
+        statement = insert(service_accounts).values(asdict(account))
+        return add_once(self._database, statement, account.id, submission, check, then)
+
+    def give_again(self, account: ServiceAccount, key: ApiKey) -> ApiKey:
+        """The account's first key with ``key``'s secret, for its own one never arrived.
+
+        One that was used did: it stays as it is, and ``key`` is stored beside it. Raises what
+        :func:`add_key` raises.
+        """
+        with self._database.writing() as connection:
+            first = first_key(connection, account)
+            if first is None or first.last_used_at is not None:
+                add_key(connection, key)
+                return key
+            renew_key(connection, first, key.digest)
+            return first
 
     def add_key(self, key: ApiKey) -> bool:
         """Store another key of an account; False when there is no such account."""
@@ -80,5 +103,6 @@ class ServiceAccountRecords:
             if connection.execute(change).rowcount == 0:
                 return False
             revoke_keys(connection, api_keys.c.service_account_id == account_id, now)
+            forget(connection, account_id)
             note(connection, Deed("service_account.deleted", tenant_id, account_id))
         return True

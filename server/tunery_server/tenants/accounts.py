@@ -1,11 +1,12 @@
 """An administrator's wishes on service accounts and keys."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tunery_server.errors import InvalidRequest, NotFound, PermissionDenied
 from tunery_server.ids import new_id
 from tunery_server.limits.contract import UNLIMITED, Limits
+from tunery_server.records.idempotency import Sending
 from tunery_server.records.keys import KeyRecords
 from tunery_server.records.rights import ADMIN, ALL_SCOPES
 from tunery_server.records.rows import ApiKey, Page
@@ -54,27 +55,42 @@ class AccountService:
         self._clock = clock
 
     def create(
-        self, project_id: str, name: str, wanted: Wanted | None, own: frozenset[str]
+        self,
+        project_id: str,
+        name: str,
+        wanted: Wanted | None,
+        own: frozenset[str],
+        *,
+        asked_by: str,
+        sending: Sending,
     ) -> tuple[ServiceAccount, NewKey | None]:
         """Make an account and, unless ``wanted`` is None, its first key.
 
-        Raises PermissionDenied for scopes that the asking key lacks, and InvalidRequest for a
-        project that is archived.
+        A repeat of a request (``sending``) gets the account that it made before, and a secret again
+        in place of the one that did not arrive; ``asked_by`` is the tenant whose key asks. Raises
+        PermissionDenied for scopes that the asking key lacks, and InvalidRequest for a project that
+        is archived.
         """
         self._projects.get(project_id)
+        now, key = self._clock(), None if wanted is None else asdict(wanted)
+        content = {"project": project_id, "name": name, "key": key}
+        submission = sending.of("organization.accounts", content, tenant_id=asked_by, now=now)
         account = ServiceAccount(
-            id=new_id("svc_acct_"), tenant_id=project_id, name=name, created_at=self._clock()
+            id=new_id("svc_acct_"), tenant_id=project_id, name=name, created_at=now
         )
-        made = None if wanted is None else self._made(account, wanted, own)
-        self._accounts.add(account, made.key if made else None)
-        return account, made
+        made = None if wanted is None else self._made(account, wanted, own, now)
+        standing = self._accounts.add(account, made.key if made else None, submission)
+        if standing == account.id:
+            return account, made
+        account = self.get(project_id, standing)
+        return account, made and self._given_again(account, made)
 
     def create_key(
         self, project_id: str, account_id: str, wanted: Wanted, own: frozenset[str]
     ) -> NewKey:
         """Make another key of an account. Raises as :meth:`create` does."""
         account = self.get(project_id, account_id)
-        made = self._made(account, wanted, own)
+        made = self._made(account, wanted, own, self._clock())
         if not self._accounts.add_key(made.key):
             raise _no_account(account_id)
         return made
@@ -139,8 +155,13 @@ class AccountService:
             raise _no_key(key_id)
         return NewKey(key, secret)
 
-    def _made(self, account: ServiceAccount, wanted: Wanted, own: frozenset[str]) -> NewKey:
-        now = self._clock()
+    def _given_again(self, account: ServiceAccount, made: NewKey) -> NewKey:
+        key = replace(made.key, service_account_id=account.id)
+        return NewKey(self._accounts.give_again(account, key), made.secret)
+
+    def _made(
+        self, account: ServiceAccount, wanted: Wanted, own: frozenset[str], now: float
+    ) -> NewKey:
         secret, key = new_key(
             account.tenant_id,
             wanted.name,

@@ -172,7 +172,7 @@ class ApiKeyObject(_Key):
 
     object: Literal["organization.project.api_key"] = "organization.project.api_key"
     redacted_value: str = _REDACTED
-    last_used_at: None = None
+    last_used_at: int | None
     owner: KeyOwner
     owner_project_access: Literal["active"] = "active"
     requests_per_minute: int
@@ -185,6 +185,7 @@ class ApiKeyObject(_Key):
         owner = None if account is None else ServiceAccountObject.of(account)
         return cls._from(
             key,
+            last_used_at=seconds(key.last_used_at),
             owner=KeyOwner(service_account=owner),
             requests_per_minute=key.limits.requests_per_minute,
             tokens_per_minute=key.limits.tokens_per_minute,
@@ -218,13 +219,14 @@ class AdminKeyObject(_Key):
 
     object: Literal["organization.admin_api_key"] = "organization.admin_api_key"
     redacted_value: str = _REDACTED
-    last_used_at: None = None
+    last_used_at: int | None
     owner: AdminKeyOwner
 
     @classmethod
     def of(cls, key: ApiKey) -> "AdminKeyObject":
         """From its record."""
-        return cls._from(key, owner=AdminKeyOwner(id=key.tenant_id, name=key.tenant_id))
+        owner = AdminKeyOwner(id=key.tenant_id, name=key.tenant_id)
+        return cls._from(key, owner=owner, last_used_at=seconds(key.last_used_at))
 
 
 class AdminKeyWithValue(AdminKeyObject):

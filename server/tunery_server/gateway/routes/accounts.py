@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tunery_server.errors import InvalidRequest
 from tunery_server.gateway.auth import ADMIN, Principal
-from tunery_server.gateway.deps import After, Used, scoped
+from tunery_server.gateway.deps import After, Sent, Used, scoped
 from tunery_server.gateway.parsing import json_body
 from tunery_server.gateway.protocol.keys import (
     ApiKeyDeleted,
@@ -33,7 +33,9 @@ Limit = Annotated[int, Query(ge=0, le=100)]
 
 
 @router.post("/service_accounts")
-async def create(project_id: str, admin: Admin, body: Body, used: Used) -> NewServiceAccount:
+async def create(
+    project_id: str, admin: Admin, body: Body, used: Used, sending: Sent
+) -> NewServiceAccount:
     """Make an account with a key, whose value is in this answer and in no other."""
     alone = bool(body.create_service_account_only)
     if alone and body.expires_in_seconds is not None:
@@ -44,6 +46,8 @@ async def create(project_id: str, admin: Admin, body: Body, used: Used) -> NewSe
         body.name,
         None if alone else body.wanted(body.name),
         admin.scopes,
+        asked_by=admin.tenant_id,
+        sending=sending,
     )
     return NewServiceAccount.of(account, key)
 
