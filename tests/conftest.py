@@ -22,7 +22,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = ["tests.promises"]
 
-ORDER = ("unit", "contract", "architecture", "docs", "integration", "faults")
+ORDER = ("unit", "contract", "architecture", "docs", "deploy", "integration", "faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
