@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Fast ones first.
 TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs deploy integration faults))
-TYPED := deploy/setup/install.py deploy/setup/redis_server.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
+TYPED := deploy/setup/install.py deploy/setup/redis_server.py deploy/helm/settings_schema.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test faults soak fuzz bench check fmt lock deploy-tools clean
