@@ -95,7 +95,7 @@ async def soak(stack: Stack, adapters: list[str]) -> tuple[list[Sample], list[st
     return samples, load.wrong
 
 
-@pytest.mark.promise("P26", fault="chats, gone clients, jobs, bad input over ten adapters, mixed")
+@pytest.mark.promise("P26", fault="chats, gone clients, jobs, bad input over ten adapters, 20 s")
 def test_nothing_grows_but_what_is_kept(stack: Stack) -> None:
     adapters = [published(stack) for _ in range(ADAPTERS)]
     pids = [stack.gateway.pid, stack.worker.pid]
