@@ -186,7 +186,17 @@ def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
 
 
 def test_metrics_hold_ours_and_the_engines(server: RunningServer) -> None:
+    with server.client(key=server.new_key("measured")).chat.completions.create(
+        model=MODEL_NAME, messages=QUESTION, stream=True, stream_options={"include_usage": True}
+    ) as chunks:
+        *_, last = chunks
+    assert last.usage is not None
+    tokens = last.usage.completion_tokens
     with server.http() as http:
         text = http.get("/metrics").text
-    assert "tunery_tokens_total" in text
+    assert f'tunery_tenant_tokens_total{{kind="completion",tenant="measured"}} {tokens}.0' in text
+    assert 'tunery_tenant_time_to_first_token_seconds_count{tenant="measured"} 1.0' in text
+    gaps = f'tunery_tenant_inter_token_latency_seconds_count{{tenant="measured"}} {tokens - 1}.0'
+    assert gaps in text
     assert "vllm:num_requests_running" in text
+    assert "running_lora_adapters" not in text, "a label for every set of adapters"

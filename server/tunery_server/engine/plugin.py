@@ -24,6 +24,7 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest
 from vllm.tasks import SupportedTask
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.metrics.loggers import PrometheusStatLogger
 
 from tunery_server.engine.vllm_http import ADAPTERS_PATH
 
@@ -103,6 +104,7 @@ class AdapterRoutes:
         """Keep the engine's client and vLLM's table of names for the routes."""
         if isinstance(engine_client, AsyncLLM):
             state.tunery_adapters = Adapters(engine_client, state.openai_serving_models)
+            _bound_labels(engine_client)
 
     async def _list(self, request: Request) -> JSONResponse:
         adapters = _adapters(request)
@@ -127,6 +129,14 @@ class AdapterRoutes:
     async def _unload(self, request: Request, body: _Unload) -> JSONResponse:
         await _adapters(request).unload(body.name)
         return JSONResponse({}, status_code=HTTPStatus.OK)
+
+
+def _bound_labels(client: AsyncLLM) -> None:
+    """Drop ``vllm:lora_requests_info``: it has a series for every set of adapters that ever ran."""
+    manager = client.logger_manager
+    for logger in manager.stat_loggers if manager is not None else ():
+        if isinstance(logger, PrometheusStatLogger):
+            logger.gauge_lora_info = None
 
 
 def _adapters(request: Request) -> Adapters:
