@@ -14,7 +14,7 @@ from openai import OpenAI
 from benchmarks.lora import write_adapter
 from benchmarks.streams import Ask, Clients
 from tests.servers import RunningServer, start_server
-from tests.tiny import write_tiny_model
+from tests.tiny import SERVED, write_tiny_model
 from tunery import Tunery
 from tunery_server.config import BUNDLED_MODEL, default_home
 
@@ -78,7 +78,7 @@ def served(model: Path | None = None, **settings: str) -> Iterator[Served]:
 def tiny_model() -> Iterator[Path]:
     """A random model of two layers under the bundled model's tokenizer."""
     with tempfile.TemporaryDirectory() as folder:
-        write_tiny_model(Path(folder), default_home() / "models" / BUNDLED_MODEL)
+        write_tiny_model(Path(folder), default_home() / "models" / BUNDLED_MODEL, SERVED)
         yield Path(folder)
 
 

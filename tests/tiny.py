@@ -17,8 +17,12 @@ TINY = LlamaConfig(
 )
 
 
-def write_tiny_model(folder: Path, base_model: Path) -> None:
+SERVED = LlamaConfig(**{**TINY.to_diff_dict(), "head_dim": 32})
+"""With heads of 32: vLLM's attention on a CPU has none smaller."""
+
+
+def write_tiny_model(folder: Path, base_model: Path, config: LlamaConfig = TINY) -> None:
     """The same weights every time."""
     torch.manual_seed(0)
-    LlamaForCausalLM(TINY).save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)
     AutoTokenizer.from_pretrained(base_model).save_pretrained(folder)
