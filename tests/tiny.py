@@ -24,5 +24,5 @@ SERVED = LlamaConfig(**{**TINY.to_diff_dict(), "head_dim": 32})
 def write_tiny_model(folder: Path, base_model: Path, config: LlamaConfig = TINY) -> None:
     """The same weights every time."""
     torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
     AutoTokenizer.from_pretrained(base_model).save_pretrained(folder)
