@@ -10,7 +10,7 @@ from tunery_server.limits.contract import Limits
 from tunery_server.records.database import Database
 from tunery_server.records.keys import KeyRecords
 
-KEEPS = f"files 10000, {100 * 2**30} bytes"
+KEEPS = f"files 10000, {100 * 2**30} bytes  adapters 10000, {100 * 2**30} bytes"
 """What a tenant may keep for which nothing was set."""
 
 
