@@ -29,7 +29,7 @@ class Live:
 
 @contextlib.contextmanager
 def listening(folder: Path, redis_url: str) -> Iterator[Live]:
-    """A gateway on ``folder``, which may send webhooks to itself and minds no wrong key."""
+    """A gateway on ``folder``: webhooks to itself, wrong keys and many pins are all right there."""
     database = Database(f"sqlite:///{folder / 'empty.db'}")
     database.migrate()
     database.close()
@@ -41,6 +41,8 @@ def listening(folder: Path, redis_url: str) -> Iterator[Live]:
         model=str(write_sizes(folder / "model")),
         served_model_name="base",
         failed_auth_per_minute=10**6,
+        max_cpu_loras=10_000,
+        max_pinned_adapters_per_tenant=5_000,
         webhook_hosts=(f"http://127.0.0.1:{port}",),
     )
     gateway = composed(settings, ScriptedEngine(), folder / "empty.db")
