@@ -49,8 +49,6 @@ def _run(spec: TrainingSpec, report: ReportStream, stop: Event) -> int:
     # torch takes seconds to import; signals and standard output must be ours before that.
     from tunery_adapters.training.failures import as_report  # noqa: PLC0415
 
-    if spec.lora.quantization == "none":
-        _do_without_bitsandbytes()
     try:
         from tunery_adapters.training import job  # noqa: PLC0415
         from tunery_adapters.training.loop import Clock  # noqa: PLC0415
@@ -60,14 +58,6 @@ def _run(spec: TrainingSpec, report: ReportStream, stop: Event) -> int:
         _log.exception("job %s failed", spec.job_id)
         report(as_report(error, spec))
         return _EXIT_FAILED
-
-
-def _do_without_bitsandbytes() -> None:
-    """PEFT imports it wherever it is installed, which is a quarter of a trainer's start.
-
-    A module that is None cannot be found (docs.python.org, ``sys.modules``).
-    """
-    sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
 
 
 def _stop_on_signals() -> Event:
