@@ -4,13 +4,14 @@ Every gateway finds the same, so ``max by`` is how to read several of them.
 """
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from tunery_server.records.job_numbers import Course, Standing, Training
+from tunery_server.records.job_numbers import Claim, Ended, Standing, Training
 from tunery_server.telemetry import families
 from tunery_server.telemetry.busiest import Busiest
 from tunery_server.telemetry.tally import JobTally
@@ -25,27 +26,14 @@ class JobNumbers(Protocol):
     def standings(self) -> tuple[Standing, ...]:
         """Jobs that have not ended."""
 
-    def courses(self, since: float) -> tuple[Course, ...]:
-        """Jobs that have not ended, and those that ended later than ``since``."""
+    def claims(self, since: float) -> tuple[Claim, ...]:
+        """Those later than ``since``, in Unix seconds."""
+
+    def ended(self, since: float, later: float) -> tuple[Ended, ...]:
+        """Jobs that ended after ``since``, those apart that ended after ``later``, Unix seconds."""
 
     def trainings(self, since: float) -> tuple[Training, ...]:
         """By hour, of those that were not over at ``since``."""
-
-
-class _Once:
-    """Tells each event apart from those that an earlier look saw."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Hashable, float] = {}
-
-    def is_new(self, event: Hashable, at: float | None, since: float) -> bool:
-        if at is None or at <= since or event in self._seen:
-            return False
-        self._seen[event] = at
-        return True
-
-    def forget(self, since: float) -> None:
-        self._seen = {event: at for event, at in self._seen.items() if at > since}
 
 
 class JobStatistics(Collector):
@@ -59,37 +47,47 @@ class JobStatistics(Collector):
         self._numbers = numbers
         self._clock = clock
         self._since: float | None = None
-        self._claims, self._ends = _Once(), _Once()
+        self._claimed: frozenset[tuple[str, int]] = frozenset()
+        self._ended: Counter[tuple[str, str]] = Counter()
         self._trained: dict[tuple[int, str], Training] = {}
         self._guard = threading.Lock()
 
     def look(self) -> None:
         """Take in what happened since the last look."""
         with self._guard:
-            horizon, first = self._clock() - _LATE_S, self._since is None
-            since = horizon if self._since is None else self._since
-            for course in self._numbers.courses(since):
-                self._follow(course, since, counted=not first)
-            self._train(self._numbers.trainings(since), counted=not first)
-            self._stand(self._numbers.standings())
+            before, horizon = self._since, self._clock() - _LATE_S
+            since = horizon if before is None else min(before, horizon)
+            claims = self._numbers.claims(since)
+            ended = self._numbers.ended(since, horizon)
+            trainings, standings = self._numbers.trainings(since), self._numbers.standings()
+            counted = since == before  # not at first, nor where the clock was set back
             self._since = horizon
-            for events in (self._claims, self._ends):
-                events.forget(horizon)
+            self._claim(claims, counted=counted)
+            self._end(ended, counted=counted)
+            self._train(trainings, counted=counted)
+            self._stand(standings)
 
     def collect(self) -> Iterable[Metric]:
         """The metrics as of the last look."""
         with self._guard:
             return list(families.of_jobs(self._tallies))
 
-    def _follow(self, course: Course, since: float, *, counted: bool) -> None:
-        attempt = (course.job_id, course.attempt)
-        claimed = self._claims.is_new(attempt, course.started_at, since) and counted
-        ended = self._ends.is_new(course.job_id, course.finished_at, since) and counted
-        if claimed:
-            tally = self._tallies.of((course.tenant_id,))
-            tally.claim_wait.observe(max(0.0, course.waited_s or 0.0))
-        if ended:
-            self._tallies.of((course.tenant_id,), traffic=0).ended[course.status,] += 1
+    def _claim(self, claims: Iterable[Claim], *, counted: bool) -> None:
+        """Count those that are new: the last look saw all that are as late and were there."""
+        found = {(claim.job_id, claim.attempt): claim for claim in claims}
+        before, self._claimed = self._claimed, frozenset(found)
+        for key in found.keys() - before if counted else ():
+            tally = self._tallies.of((found[key].tenant_id,))
+            tally.claim_wait.observe(max(0.0, found[key].waited_s))
+
+    def _end(self, ended: Iterable[Ended], *, counted: bool) -> None:
+        """Count by how many there are more than the last look saw, later than the same moment."""
+        before, self._ended, found = self._ended, Counter(), Counter[tuple[str, str]]()
+        for some in ended:
+            found[some.tenant_id, some.status] += some.count
+            self._ended[some.tenant_id, some.status] += some.count if some.late else 0
+        for (tenant_id, status), count in (found - before).items() if counted else ():
+            self._tallies.of((tenant_id,), traffic=0).ended[status,] += count
 
     def _train(self, trainings: Iterable[Training], *, counted: bool) -> None:
         before, self._trained = self._trained, {(one.hour, one.tenant_id): one for one in trainings}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import func, select
 
 from tunery_server.records.database import Database
 from tunery_server.records.rows import HELD, WAITING
@@ -19,18 +19,26 @@ class Standing:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """A job's last claim, and its end if it has ended. Times are Unix seconds."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The last time that a worker took a job."""
 
     job_id: str
-    tenant_id: str
     attempt: int
+    tenant_id: str
+    waited_s: float
+    """For that worker, earlier runs and pauses left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many of a tenant's jobs have come to that last status, lately or a while ago."""
+
+    late: bool
+    """Later than the second of the two moments that were asked for."""
+    tenant_id: str
     status: str
-    started_at: float | None
-    finished_at: float | None
-    waited_s: float | None
-    """For a worker, until that claim, earlier runs and pauses left out."""
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +63,29 @@ class JobNumbers:
         """Jobs that have not ended."""
         query = (
             select(jobs.c.tenant_id, jobs.c.status, func.count())
-            .where(_unfinished())
+            .where(jobs.c.status.in_(sorted(HELD | WAITING)))
             .group_by(jobs.c.tenant_id, jobs.c.status)
         )
         with self._database.reading() as connection:
             return tuple(Standing(*row) for row in connection.execute(query))
 
-    def courses(self, since: float) -> tuple[Course, ...]:
-        """Jobs that have not ended, and those that ended later than ``since``."""
+    def claims(self, since: float) -> tuple[Claim, ...]:
+        """Those later than ``since``, in Unix seconds."""
         waiting_since = func.coalesce(jobs.c.waiting_since, jobs.c.created_at)
-        query = select(
-            jobs.c.id.label("job_id"),
-            jobs.c.tenant_id,
-            jobs.c.attempt,
-            jobs.c.status,
-            jobs.c.started_at,
-            jobs.c.finished_at,
-            (jobs.c.started_at - waiting_since).label("waited_s"),
-        ).where(or_(_unfinished(), jobs.c.finished_at > since))
+        waited_s = jobs.c.started_at - waiting_since
+        query = select(jobs.c.id, jobs.c.attempt, jobs.c.tenant_id, waited_s)
         with self._database.reading() as connection:
-            return tuple(Course(**row) for row in connection.execute(query).mappings())
+            rows = connection.execute(query.where(jobs.c.started_at > since))
+            return tuple(Claim(*row) for row in rows)
+
+    def ended(self, since: float, later: float) -> tuple[Ended, ...]:
+        """Jobs that ended after ``since``, those apart that ended after ``later``, Unix seconds."""
+        # By the moment first: SQLite would else look at all jobs, in the order of their tenants.
+        groups = ((jobs.c.finished_at > later).label("late"), jobs.c.tenant_id, jobs.c.status)
+        query = select(*groups, func.count()).where(jobs.c.finished_at > since)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(*groups))
+            return tuple(Ended(*row) for row in rows)
 
     def trainings(self, since: float) -> tuple[Training, ...]:
         """By hour, of those that were not over at ``since``."""
@@ -90,7 +101,3 @@ class JobNumbers:
             Training(hour, tenant, int(tokens), float(seconds), float(joules))
             for hour, tenant, tokens, seconds, joules in rows
         )
-
-
-def _unfinished() -> ColumnElement[bool]:
-    return jobs.c.status.in_(sorted(HELD | WAITING))

@@ -156,7 +156,7 @@ jobs = Table(
     Column("created_at", Float, nullable=False),
     Column("attempt", Whole, nullable=False),
     Column("losses", Whole, nullable=False),
-    Column("started_at", Float),
+    Column("started_at", Float, index=True),
     Column("finished_at", Float, index=True),
     Column("estimated_finish", Float),
     Column("trained_tokens", Whole),

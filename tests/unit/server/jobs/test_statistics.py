@@ -1,14 +1,16 @@
 """Jobs counted out of a real record, look by look."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.rows import NOW, a_job
+from tunery_server.errors import RecordUnavailable
 from tunery_server.jobs.statistics import JobStatistics
 from tunery_server.records.database import Database
-from tunery_server.records.job_numbers import JobNumbers
+from tunery_server.records.job_numbers import JobNumbers, Standing
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
 from tunery_server.records.usage import UsageRecords
@@ -24,6 +26,17 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class FailingNumbers(JobNumbers):
+    """Of a record that goes away before the last question of a look."""
+
+    away = False
+
+    def standings(self) -> tuple[Standing, ...]:
+        if self.away:
+            raise RecordUnavailable("away")
+        return super().standings()
 
 
 @pytest.fixture
@@ -144,6 +157,32 @@ def test_a_job_that_shows_up_late_is_counted(
     statistics.look()
     assert dict(sums(statistics, ENDED)) == {("acme", "succeeded"): 1}
     assert dict(sums(statistics, f"{CLAIMED}_count")) == {("acme",): 1}
+
+
+def test_a_clock_that_is_set_back_counts_nothing_twice(
+    jobs: JobRecords, statistics: JobStatistics, clock: Clock
+) -> None:
+    for step in (100, -900, 10, 1000, 10):
+        ended(jobs, claimed(jobs, added(jobs), clock), clock)
+        statistics.look()
+        clock.now += step
+    assert dict(sums(statistics, ENDED)) == {("acme", "succeeded"): 4}
+    assert dict(sums(statistics, f"{CLAIMED}_count")) == {("acme",): 4}
+
+
+def test_a_look_that_fails_loses_nothing_and_counts_nothing_twice(
+    jobs: JobRecords, database: Database, clock: Clock
+) -> None:
+    numbers = FailingNumbers(database)
+    statistics = JobStatistics(1, numbers, clock=clock)
+    statistics.look()
+    for numbers.away in (False, True, False):
+        clock.now += 100
+        ended(jobs, claimed(jobs, added(jobs), clock), clock)
+        with suppress(RecordUnavailable):
+            statistics.look()
+    assert dict(sums(statistics, ENDED)) == {("acme", "succeeded"): 3}
+    assert dict(sums(statistics, f"{CLAIMED}_count")) == {("acme",): 3}
 
 
 def test_training_grows_as_the_ledger_does(
