@@ -14,6 +14,8 @@ class Lock(IntEnum):
     MIGRATE = 1
     ADMINISTER = 2
     """Changes to keys and tenants: of two administrators who end each other one remains."""
+    PIN = 3
+    """Pins of all tenants share their places."""
 
 
 def hold(connection: Connection, lock: Lock) -> None:

@@ -10,6 +10,7 @@ from tunery_server.errors import QuotaExceeded
 from tunery_server.records.adapters import adapter_of
 from tunery_server.records.audit import Deed, note
 from tunery_server.records.database import Database
+from tunery_server.records.locks import Lock, hold
 from tunery_server.records.paging import all_of
 from tunery_server.records.rows import Adapter, AdapterStatus
 from tunery_server.records.tables import adapters
@@ -56,6 +57,7 @@ class PinRecords:
             return tuple(map(adapter_of, connection.execute(query).mappings()))
 
     def _require_room(self, connection: Connection, adapter: Adapter) -> None:
+        hold(connection, Lock.PIN)
         others = _READY & adapters.c.pinned & (adapters.c.model != adapter.model)
         query = select(func.count()).select_from(adapters).where(others)
         own = query.where(adapters.c.tenant_id == adapter.tenant_id)
