@@ -24,6 +24,9 @@ log = get_logger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE_S = 10.0
 _POLL_S = 0.01
+_CACHE_KIB = 512
+"""Of each connection to SQLite, which fills it as the file grows and forgets it when another one
+writes; the kernel's own cache holds the file anyway."""
 _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"sqlite_begin": "DEFERRED"},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -145,7 +148,8 @@ def _prepare_sqlite(engine: SqlEngine, *, wait_s: float) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         busy_timeout = f"busy_timeout={round(wait_s * 1000)}"
-        for pragma in (busy_timeout, "synchronous=FULL", "foreign_keys=ON"):
+        cache = f"cache_size=-{_CACHE_KIB}"
+        for pragma in (busy_timeout, cache, "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         _enter_wal(cursor, wait_s)
         cursor.close()
