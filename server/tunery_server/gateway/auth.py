@@ -111,9 +111,11 @@ class Authenticator:
         return Principal(key.id, key.tenant_id, frozenset(key.scopes), subjects)
 
     def _remember(self, digest: str, principal: Principal) -> None:
-        self._cache[digest] = (self._timer() + CACHE_S, principal)
+        """And forget those whose time is over; who was looked up first is first."""
+        now = self._timer()
+        self._cache[digest] = (now + CACHE_S, principal)
         self._cache.move_to_end(digest)
-        if len(self._cache) > _CACHE_SIZE:
+        while len(self._cache) > _CACHE_SIZE or next(iter(self._cache.values()))[0] <= now:
             self._cache.popitem(last=False)
 
 

@@ -1,5 +1,7 @@
 """Who may do what."""
 
+import gc
+
 import pytest
 
 from tests.authentication import authenticator_of
@@ -172,3 +174,20 @@ class TestAuthenticator:
         assert secret.startswith(KEY_PREFIX)
         assert key.digest == digest_of(secret)
         assert secret not in repr(key)
+
+
+async def test_keys_that_were_used_once_are_forgotten(database: Database) -> None:
+    keys, now = KeyRecords(database), 0.0
+    authenticator = authenticator_of(keys, timer=lambda: now)
+
+    async def use_some() -> int:
+        for _ in range(20):
+            secret, key = new_key("passing", "test", ALL_SCOPES, NOW)
+            keys.add(key)
+            await authenticator.principal([f"Bearer {secret}"])
+        kept = [one for one in gc.get_objects() if isinstance(one, Principal)]
+        return sum(one.tenant_id == "passing" for one in kept)
+
+    assert await use_some() == 20
+    now = CACHE_S
+    assert await use_some() == 20
