@@ -39,6 +39,11 @@ class Admission:
     A full line refuses the newest request of whoever has the most in it. While several tenants are
     about, none of them holds all places. Adapters come in as the engine has slots for them.
 
+    A request in the engine is slowed by all others there, and has its adapter's slot until its
+    end. So while tenants wait for slots, none of the others holds more places than belong to a
+    slot; and no more than half of that unless others have as many in line, for it is those who ask
+    for little that large batches make wait.
+
     Background requests come after all others: they get a place only while nobody else waits for
     one, and leave the last free place to whoever comes next. Their line has no bound of its own,
     for they are the server's: it starts no more of them than it means to.
@@ -56,6 +61,7 @@ class Admission:
         self._free = places
         self._kept_free = min(1, places - 1)
         self._most = places - places // _KEPT_FOR_OTHERS
+        self._of_a_slot = min(self._most, max(1, places // slots.count))
         self._line = line
         self._slots = slots
         self._wait_s = wait_s
@@ -148,9 +154,17 @@ class Admission:
             self._asked.popitem(last=False)
 
     def _admits(self, waiter: Waiter) -> bool:
-        alone = self._asked.keys() <= {waiter.tenant}
-        below = alone or self._inside[waiter.tenant] < self._most
-        return below and self._slots.admits(waiter)
+        return self._slots.admits(waiter) and self._is_below_its_bound(waiter.tenant)
+
+    def _is_below_its_bound(self, tenant: str) -> bool:
+        if self._asked.keys() <= {tenant}:
+            return True
+        inside = self._inside[tenant]
+        if not self._slots.contested(tenant):
+            return inside < self._most
+        if inside < max(1, self._of_a_slot // 2):
+            return True
+        return inside < self._of_a_slot and inside < self._queue.longest_but(tenant)
 
     def _enter(self, waiter: Waiter, now: float) -> None:
         if self._turns[waiter].cancelled():  # it has gone, and was not yet told so itself

@@ -70,6 +70,11 @@ class FairQueue:
         """The oldest of each tenant and adapter."""
         return (flow[0] for flows in self._tenants.values() for flow in flows.values())
 
+    def longest_but(self, tenant: str) -> int:
+        """How many wait of the other tenant with the most in line."""
+        others = (length for other, length in self._lengths.items() if other != tenant)
+        return max(others, default=0)
+
     def newest_of_the_longest(self) -> Waiter | None:
         """Who has to go when the line is full: the last to come of the tenant with the most."""
         longest = max(self._lengths, key=self._lengths.__getitem__, default=None)

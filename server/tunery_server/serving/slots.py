@@ -13,6 +13,8 @@ from tunery_server.serving.fair_queue import Waiter
 
 PATIENCE_S = 0.5
 """How long an adapter keeps a slot that others wait for: long enough to be worth its loading."""
+CONTEST_S = 10.0
+"""How long after a tenant last waited for a slot it is likely to do so again."""
 
 
 @dataclass(slots=True)
@@ -30,11 +32,12 @@ class Slots:
     """
 
     def __init__(self, count: int, *, patience_s: float = PATIENCE_S) -> None:
-        self._count = count
+        self.count = count
         self._patience_s = patience_s
         self._held: dict[str, _Held] = {}
         self._about: Collection[str] = ()
         self._wanting: dict[str, float] = {}
+        self._waited: dict[str, float] = {}
         self._turn: frozenset[str] = frozenset()
 
     def admits(self, waiter: Waiter) -> bool:
@@ -44,7 +47,7 @@ class Slots:
         held = self._held.get(waiter.adapter)
         if held is not None:
             return not held.closing
-        if len(self._held) >= self._count or self._has_its_share(waiter.tenant):
+        if len(self._held) >= self.count or self._has_its_share(waiter.tenant):
             return False
         return not self._turn or waiter.adapter in self._turn
 
@@ -69,8 +72,9 @@ class Slots:
         ``about`` are the tenants that have asked for something lately.
         """
         self._about = about
+        self._forget_contests(now)
         overdue = self._overdue(heads, now)
-        free = self._count - len(self._held)
+        free = self.count - len(self._held)
         self._turn = frozenset(overdue[: max(free, 0)])
         closing = [held for held in self._held.values() if held.closing]
         if not overdue:
@@ -80,11 +84,26 @@ class Slots:
         for held in self._longest_held(now)[: max(0, len(overdue) - free - len(closing))]:
             held.closing = True
 
+    def contested(self, tenant: str) -> bool:
+        """Whether others than this tenant have waited for a slot lately."""
+        return not self._waited.keys() <= {tenant}
+
+    def _forget_contests(self, now: float) -> None:
+        """Who waited last is last."""
+        while self._waited and now - next(iter(self._waited.values())) >= CONTEST_S:
+            del self._waited[next(iter(self._waited))]
+
+    def _waits(self, tenant: str, now: float) -> None:
+        """One that has its share of slots, or finds one free, waits at nobody's fault."""
+        if len(self._held) >= self.count and not self._has_its_share(tenant):
+            self._waited.pop(tenant, None)
+            self._waited[tenant] = now
+
     def _has_its_share(self, tenant: str) -> bool:
         """Whether one slot more would be the last one that others could have."""
-        if self._count == 1 or all(about == tenant for about in self._about):
+        if self.count == 1 or all(about == tenant for about in self._about):
             return False
-        return sum(held.tenant == tenant for held in self._held.values()) >= self._count - 1
+        return sum(held.tenant == tenant for held in self._held.values()) >= self.count - 1
 
     def _overdue(self, heads: Iterable[Waiter], now: float) -> list[str]:
         """Adapters that have wanted a slot for long enough, longest first.
@@ -97,6 +116,7 @@ class Slots:
             if head.adapter is None or head.adapter in self._held or head.adapter in wanting:
                 continue
             wanting[head.adapter] = since = self._wanting.get(head.adapter, now)
+            self._waits(head.tenant, now)
             if now - since >= self._patience_s and not self._has_its_share(head.tenant):
                 overdue.append((since, head.adapter))
         self._wanting = wanting

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tunery_server.errors import Overloaded
 from tunery_server.serving.admission import Admission
 from tunery_server.serving.fair_queue import FairQueue, Waiter
-from tunery_server.serving.slots import PATIENCE_S, Slots
+from tunery_server.serving.slots import CONTEST_S, PATIENCE_S, Slots
 
 from .test_admission import settled
 
@@ -157,6 +157,46 @@ async def test_slots_of_a_tenant_with_many_adapters_are_the_ones_to_be_let_go() 
     waits = engine.waits["other"]
     assert max(waits) <= PATIENCE_S + 1.0 + 0.25
     assert max(waits[8:]) == 0, "one slot stays within its reach"
+
+
+async def most_inside(engine: Engine, adapter: str, *, start: float, end: float) -> int:
+    """How many requests for an adapter were inside at once, looked at four times a second."""
+    most = 0
+    for quarter in range(int(start * 4), int(end * 4)):
+        await engine.until(quarter / 4)
+        most = max(most, engine.inside[adapter])
+    return most
+
+
+async def test_a_large_batch_gets_small_while_others_wait_for_slots() -> None:
+    engine = Engine(places=16, slots=2, line=1000)
+    engine.ask("quiet-0", "cold-0", takes=0.1)
+    for _ in range(400):
+        engine.ask("loud", "hot")
+    assert await most_inside(engine, "hot", start=0, end=3) == 14, "none waits for a slot"
+    for number in range(4):
+        engine.ask(f"quiet-{number}", f"cold-{number}", takes=0.1)
+    await engine.until(4.1)
+    assert 1 <= await most_inside(engine, "hot", start=4.25, end=3 + CONTEST_S) <= 4
+    assert await most_inside(engine, "hot", start=5 + CONTEST_S, end=8 + CONTEST_S) == 14
+
+
+async def test_batches_stay_large_among_tenants_that_all_ask_for_much() -> None:
+    engine = Engine(places=16, slots=2, line=1000)
+    for number in range(4):
+        for _ in range(100):
+            engine.ask(f"tenant-{number}", f"adapter-{number}")
+    await engine.until(3.0)
+    assert await most_inside(engine, "adapter-0", start=3, end=12) == 8
+
+
+async def test_a_tenants_own_adapters_do_not_make_its_batches_small() -> None:
+    engine = Engine(places=16, slots=2, line=1000)
+    for number in range(4):
+        for _ in range(50):
+            engine.ask("only", f"adapter-{number}")
+    await settled()
+    assert sum(engine.inside.values()) == 16
 
 
 async def test_no_tenant_holds_every_place_while_others_are_about() -> None:
