@@ -81,9 +81,9 @@ class Preload:
 
     async def look(self) -> None:
         """Load what is missing, pinned ones first, then the most recently used ones."""
+        before = self._residency.missing()  # the monitor's next look forgets it
         pinned = await asyncio.to_thread(self._registry.pinned)
         self._residency.pin({adapter.model for adapter in pinned})
-        before = self._residency.missing()
         recent = await asyncio.to_thread(self._registry.ready, before) if before else ()
         await self._load_all(pinned)
         await self._load_all(sorted(recent, key=lambda adapter: before.index(adapter.model)))
