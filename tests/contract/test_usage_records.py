@@ -1,12 +1,15 @@
 """Sums of usage: exact whoever adds, and told apart as asked."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from tests.queues import until
 from tunery_server.records.database import Database
-from tunery_server.records.usage import UsageRecords
+from tunery_server.records.usage import UsageRecords, add_usage
 from tunery_server.records.usage_rows import HOUR_S, Amounts, UsageKey, UsageQuery
 
 DAY_S = 24 * HOUR_S
@@ -40,6 +43,27 @@ def test_gateways_that_add_at_once_lose_nothing(database: Database) -> None:
         "base": Amounts(100, 1000, 400, 300),
         "ft:x": Amounts(100, 1000, 400, 300),
     }
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_gateways_that_add_the_same_in_any_order_do_not_wait_in_a_ring(database: Database) -> None:
+    first, second = a_key(model="a"), a_key(model="b")
+
+    def blocked() -> bool:
+        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        with database.reading() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+    UsageRecords(database).add([(first, ONE), (second, ONE)])
+    with ThreadPoolExecutor(1) as another:
+        with database.writing() as connection:
+            add_usage(connection, [(first, ONE)])
+            adding = another.submit(UsageRecords(database).add, [(second, ONE), (first, ONE)])
+            until(blocked, within_s=60)
+            add_usage(connection, [(second, ONE)])
+        adding.result(60)
+    asked = UsageQuery(start=START, end=START + DAY_S, by=("model",))
+    assert [row.amounts.requests for row in UsageRecords(database).sums(asked)] == [3, 3]
 
 
 def test_sums_are_by_period_and_by_what_is_told_apart(usage: UsageRecords) -> None:

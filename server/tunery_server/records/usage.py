@@ -1,7 +1,7 @@
 """What was used, by hour, tenant, key and model."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -47,8 +47,12 @@ class UsageRecords:
 
 
 def add_usage(connection: Connection, entries: Iterable[tuple[UsageKey, Amounts]]) -> None:
-    """As :meth:`UsageRecords.add`, in the transaction of what took it. One entry at least."""
-    rows = [{**asdict(key), **asdict(amounts)} for key, amounts in entries]
+    """As :meth:`UsageRecords.add`, in the transaction of what took it. One entry at least.
+
+    Every process takes the rows' locks in one order, so that no two wait for each other.
+    """
+    ordered = sorted(entries, key=lambda entry: astuple(entry[0]))
+    rows = [{**asdict(key), **asdict(amounts)} for key, amounts in ordered]
     adding = _INSERTS[connection.dialect.name](usage)
     sums = {name: _sum(usage.c[name], adding.excluded[name]) for name in _AMOUNTS}
     adding = adding.on_conflict_do_update(index_elements=usage.primary_key.columns, set_=sums)
