@@ -3,14 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.postgres import PostgresServer
 from tests.rows import a_file
-from tunery_server.errors import RecordUnavailable
+from tunery_server.errors import RecordUnavailable, StorageFull
 from tunery_server.records.database import Database
 from tunery_server.records.files import FileRecords
 
@@ -89,3 +91,22 @@ def test_a_server_that_restarts_is_waited_for(
         server.resume()
         written.result(LONG_S)
     assert FileRecords(impatient).get("acme", file.id) == file
+
+
+def test_a_process_whose_connections_are_all_taken_is_told_so(migrated_copy: Path) -> None:
+    database = Database(f"sqlite:///{migrated_copy}", patience_s=SHORT_S)
+    with ExitStack() as others:
+        for _ in range(15):  # five are kept, ten come on top: SQLAlchemy's QueuePool
+            others.enter_context(database.reading())
+        with pytest.raises(RecordUnavailable, match="slowly"):
+            others.enter_context(database.reading())
+    assert FileRecords(database).get("acme", "file-none") is None
+    database.close()
+
+
+def test_a_full_disk_of_a_server_is_told_as_ones_own(migrated_copy: Path) -> None:
+    database = Database(f"sqlite:///{migrated_copy}")
+    full = OperationalError("INSERT", {}, psycopg.errors.DiskFull("could not extend file"))
+    with pytest.raises(StorageFull), database.writing():
+        raise full
+    database.close()

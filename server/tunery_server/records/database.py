@@ -13,7 +13,8 @@ from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from tunery_server.errors import RecordUnavailable, StorageFull, TuneryError
 from tunery_server.records.locks import Lock, hold
@@ -33,19 +34,28 @@ _READING: dict[str, dict[str, Any]] = {
 }
 _PRIMARY_CODE = 0xFF
 """Of SQLite's error codes the lowest byte is the kind; the others say more about it."""
+_POSTGRES_DISK_FULL = "53100"
+"""PostgreSQL documentation, appendix A, "PostgreSQL Error Codes"."""
 
 
 class Database:
     """Hands out transactions. Blocking: call it from a thread, never from an event loop.
 
     A transaction that cannot begin, for the server is away or another process holds SQLite's lock,
-    is begun again for ``patience_s``, and then raises RecordUnavailable.
+    is begun again for ``patience_s``, and then raises RecordUnavailable. So does one that waits as
+    long for others of this process to give a connection back.
     """
 
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         # An error's text ends up in a log, which is no place for what clients sent. A connection is
         # tried before it is used, for a server that was restarted says nothing by itself.
-        self._writers = create_engine(_with_driver(url), hide_parameters=True, pool_pre_ping=True)
+        self._writers = create_engine(
+            _with_driver(url),
+            hide_parameters=True,
+            poolclass=QueuePool,
+            pool_pre_ping=True,
+            pool_timeout=patience_s,
+        )
         self._patience_s = patience_s
         if self.dialect == "sqlite":
             _prepare_sqlite(self._writers, wait_s=min(patience_s, PATIENCE_S))
@@ -92,6 +102,8 @@ class Database:
         try:
             with ExitStack() as stack:
                 yield self._begun(engine, stack)
+        except PoolTimeout as error:
+            raise RecordUnavailable("The server's database answers too slowly.") from error
         except (OperationalError, sqlite3.OperationalError) as error:
             known = _known(error)
             if known is None:
@@ -125,15 +137,21 @@ def _with_driver(url: str) -> URL:
 def _known(error: OperationalError | sqlite3.OperationalError) -> TuneryError | None:
     """What it means for whoever asked; None for a mistake of ours."""
     cause = error.orig if isinstance(error, OperationalError) else error
+    if getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL:
+        return _no_room()
     if not isinstance(cause, sqlite3.Error):  # a database server's: lost, starting, stopping
         return RecordUnavailable("The server's database does not answer.")
     match cause.sqlite_errorcode & _PRIMARY_CODE:
         case sqlite3.SQLITE_FULL:
-            return StorageFull("There is no room left on the server's disk.")
+            return _no_room()
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return RecordUnavailable("The server's database is locked by another process.")
         case _:
             return None
+
+
+def _no_room() -> StorageFull:
+    return StorageFull("There is no room left on the server's disk.")
 
 
 def _prepare_sqlite(engine: SqlEngine, *, wait_s: float) -> None:
