@@ -26,6 +26,7 @@ class EngineMonitor:
             await asyncio.sleep(self._interval_s)
 
     async def _look(self) -> EngineStatus | None:
+        self._residency.looking()
         try:
             return await self._engine.status()
         except TuneryError:

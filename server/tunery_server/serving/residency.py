@@ -62,6 +62,8 @@ class Residency:
         self._inside: Counter[str] = Counter()
         self._leaving: set[str] = set()
         self._unloads: set[asyncio.Task[None]] = set()
+        self._changing: Counter[str] = Counter()
+        self._changed: set[str] = set()
         self.upkeep_due = asyncio.Event()
         """Set when adapters are missing after a restart, or there are too many."""
 
@@ -88,6 +90,10 @@ class Residency:
             return "loaded"
         return "loading" if name in self._flights else "unloaded"
 
+    def looking(self) -> None:
+        """The engine is being asked: of what is loaded or unloaded from here on it may not know."""
+        self._changed = set(self._changing)
+
     def observe(self, status: EngineStatus | None) -> None:
         """Take in what the engine last said of itself; None when it did not answer."""
         returned = status is not None and self.boot_id != status.boot_id
@@ -96,7 +102,9 @@ class Residency:
             self._tier.lost()
         else:
             restarted = status.boot_id != self._last_boot_id
-            self._tier.observe(status.adapters, self._timer(), restarted=restarted)
+            unsure = frozenset() if restarted else self._tier.loaded & self._changed
+            sure = status.adapters if restarted else status.adapters - self._changed
+            self._tier.observe(sure | unsure, self._timer(), restarted=restarted)
             self._learn(status.special_tokens)
             if restarted:
                 self._last_boot_id = status.boot_id
@@ -178,7 +186,8 @@ class Residency:
             self._leaving.add(name)
             return
         self._left(name, "deleted")
-        await self._engine.unload(name)
+        with self._change(name):
+            await self._engine.unload(name)
 
     def tiers(self) -> dict[str, frozenset[str]]:
         """Names of the adapters in the engine's memory, and of those that requests are in it for.
@@ -217,14 +226,25 @@ class Residency:
         try:
             await self._check(name, folder)
             await self._make_room(coming=len(self._flights), owner=owner)
-            await self._engine.load(name, folder)
+            with self._change(name):
+                await self._engine.load(name, folder)
+                self._tier.add(name, owner, self._timer())
         except (AdapterDamaged, EngineRefused, EngineUnavailable) as error:
             self._tally(name).failed_loads[_REASONS[type(error)],] += 1
             if not isinstance(error, EngineUnavailable):
                 self._failed.add(name, error, self._timer())
             raise
         self._tally(name).loads.observe(self._timer() - started)
-        self._tier.add(name, owner, self._timer())
+
+    @contextmanager
+    def _change(self, name: str) -> Iterator[None]:
+        """What the engine said of the adapter before the end of this is not believed."""
+        self._changing[name] += 1
+        self._changed.add(name)
+        try:
+            yield
+        finally:
+            self._changing -= Counter([name])
 
     async def _check(self, name: str, folder: Path) -> None:
         try:
@@ -241,5 +261,6 @@ class Residency:
             if leaver is None:
                 return
             self._left(leaver, "evicted")
-            await self._engine.unload(leaver)
+            with self._change(leaver):
+                await self._engine.unload(leaver)
             log.info("adapter gave way", model=leaver)

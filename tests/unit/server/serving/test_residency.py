@@ -198,3 +198,40 @@ async def test_a_deleted_adapter_stays_until_its_last_answer_has_ended(
     with residency.using("a"):
         await residency.ensure("a", FOLDER)
     assert engine.adapters == {"a"}
+
+
+async def test_what_changes_while_the_engine_is_asked_is_known_better_here(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    await residency.ensure(NAME, FOLDER)
+    residency.looking()
+    said = await engine.status()
+    await residency.forget(NAME)
+    await residency.ensure("ft:base:tunery::2", FOLDER)
+    residency.observe(said)
+    assert residency.state(NAME) == "unloaded"
+    assert residency.state("ft:base:tunery::2") == "loaded"
+
+
+async def test_what_the_engine_was_asked_amid_a_change_is_not_believed_either(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    engine.fault = Fault.SLOW
+    loading = asyncio.create_task(residency.ensure(NAME, FOLDER))
+    await engine.begun.wait()
+    residency.looking()
+    said = await engine.status()
+    engine.go.set()
+    await loading
+    residency.observe(said)
+    assert residency.state(NAME) == "loaded"
+
+
+async def test_another_gateways_unload_is_seen(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    await residency.ensure(NAME, FOLDER)
+    residency.looking()
+    await engine.unload(NAME)
+    residency.observe(await engine.status())
+    assert residency.state(NAME) == "unloaded"
