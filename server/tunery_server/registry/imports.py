@@ -59,8 +59,8 @@ class Names(Protocol):
 class Residency(Protocol):
     """What of serving an import needs."""
 
-    def ensure(self, name: str, folder: Path) -> Awaitable[None]:
-        """Return once the engine answers to ``name``."""
+    def ensure(self, name: str, folder: Path, owner: str) -> Awaitable[None]:
+        """Return once the engine answers to ``name``, an adapter of the tenant ``owner``."""
 
 
 class Imports:
@@ -141,7 +141,7 @@ class Imports:
         """Load and register; files that get no record do not stay."""
         adapter, standing = registered(published.manifest), None
         try:
-            await self._load(adapter.model, published.path)
+            await self._load(adapter, published.path)
             standing = await asyncio.to_thread(self._register, adapter, submission)
             return standing
         finally:
@@ -152,9 +152,9 @@ class Imports:
         quota = self._quota(adapter.tenant_id)
         return self._adapters.add_once(adapter, submission, quota)
 
-    async def _load(self, model: str, folder: Path) -> None:
+    async def _load(self, adapter: Adapter, folder: Path) -> None:
         try:
-            await self._residency.ensure(model, folder)
+            await self._residency.ensure(adapter.model, folder, adapter.tenant_id)
         except EngineUnavailable:
             return  # its first request loads it
         except EngineRefused as error:

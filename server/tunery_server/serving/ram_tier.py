@@ -66,6 +66,10 @@ class RamTier:
         self._loaded |= {name}
         self._known[name] = _Known(owner, now)
 
+    def own(self, name: str, owner: str) -> None:
+        """Whose it is: what a worker had loaded comes from the engine without an owner."""
+        self._known[name].owner = owner
+
     def use(self, name: str, now: float) -> None:
         """A request names it, or has ended."""
         if name in self._known:

@@ -123,6 +123,7 @@ class Residency:
         Raises EngineUnavailable, AdapterDamaged, or EngineRefused when it cannot use the files.
         """
         if name in self._tier:
+            self._tier.own(name, owner)
             return
         if not self.ready:
             raise EngineUnavailable("The engine is starting. Try again shortly.")

@@ -235,3 +235,19 @@ async def test_another_gateways_unload_is_seen(
     await engine.unload(NAME)
     residency.observe(await engine.status())
     assert residency.state(NAME) == "unloaded"
+
+
+async def test_what_a_worker_had_loaded_counts_for_its_tenant_once_it_is_asked(
+    engine: ScriptedEngine, residency: Residency, files: Files
+) -> None:
+    whose = {"others": "b", "first": "a", "second": "a"}
+    for name in whose:
+        await engine.load(name, FOLDER)
+    residency.looking()
+    residency.observe(await engine.status())
+    for name, tenant in whose.items():
+        files.now += 1
+        with residency.using(name):
+            await residency.ensure(name, FOLDER, tenant)
+    await residency.ensure("third", FOLDER, "a")
+    assert residency.tiers()["memory"] == {"others", "second", "third"}
