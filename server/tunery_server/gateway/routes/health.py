@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from tunery_server.errors import EngineUnavailable
+from tunery_server.errors import EngineRefused, EngineUnavailable
 from tunery_server.gateway import openapi
 from tunery_server.gateway.auth import ADMIN, Principal
 from tunery_server.gateway.deps import Used, scoped
@@ -47,7 +47,7 @@ async def metrics(caller: Annotated[Principal, Depends(scoped(ADMIN))], used: Us
     tiers = Tiers(used.traffic.adapters, used.residency.tiers())
     text = await run_in_threadpool(_text, used.traffic, tiers, used.job_statistics)
     if used.residency.ready:
-        with contextlib.suppress(EngineUnavailable):
+        with contextlib.suppress(EngineUnavailable, EngineRefused):
             text += await used.engine.metrics()
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -254,3 +254,16 @@ class TestFewPlaces:
         gone = samples.sum("tunery_adapter_unloads_total", reason="evicted")
         assert held == len(gateway.engine.adapters) < len(adapters)
         assert held + gone == len(adapters)
+
+
+@pytest.mark.parametrize("fault", [Fault.AWAY, Fault.REFUSES])
+async def test_the_gateways_own_metrics_need_no_engine(gateway: Gateway, fault: Fault) -> None:
+    async with gateway.http() as http:
+        both = await http.get("/metrics")
+        gateway.engine.fault = fault
+        alone = await http.get("/metrics")
+    assert (both.status_code, alone.status_code) == (200, 200)
+    engines = "vllm:scripted 1"
+    assert both.text.endswith(f"{engines}\n")
+    assert engines not in alone.text
+    assert "tunery_engine_ready 1.0" in alone.text
