@@ -32,6 +32,8 @@ _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"sqlite_begin": "DEFERRED"},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
+_CONNECTING: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": int(PATIENCE_S)}}
+"""A host that drops packets is as good as away: libpq itself would wait for minutes."""
 _PRIMARY_CODE = 0xFF
 """Of SQLite's error codes the lowest byte is the kind; the others say more about it."""
 _POSTGRES_DISK_FULL = "53100"
@@ -55,6 +57,7 @@ class Database:
             poolclass=QueuePool,
             pool_pre_ping=True,
             pool_timeout=patience_s,
+            connect_args=_CONNECTING.get(_with_driver(url).get_backend_name(), {}),
         )
         self._patience_s = patience_s
         if self.dialect == "sqlite":
