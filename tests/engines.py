@@ -49,6 +49,7 @@ class ScriptedEngine:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.fault = Fault.NONE
         self.load_error: Exception | None = None
+        self.unload_error: Exception | None = None
         self.refusal: Exception = EngineRefused("no such thing", status=400)
         self.go = asyncio.Event()
         self.running = 0
@@ -87,21 +88,21 @@ class ScriptedEngine:
 
     async def unload(self, name: str) -> None:
         self._must_answer()
+        if self.unload_error is not None:
+            raise self.unload_error
         self.adapters.discard(name)
 
     def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[Reply]:
         return self._forward(path, orjson.loads(body))
 
     async def metrics(self) -> bytes:
-        self._must_answer()
+        self._must_agree()
         return b"vllm:scripted 1\n"
 
     @asynccontextmanager
     async def _forward(self, path: str, body: dict[str, Any]) -> AsyncIterator[Reply]:
         self.requests.append((path, body))
-        self._must_answer()
-        if self.fault is Fault.REFUSES:
-            raise self.refusal
+        self._must_agree()
         self.running += 1
         self.idle.clear()
         try:
@@ -110,6 +111,11 @@ class ScriptedEngine:
             self.running -= 1
             if not self.running:
                 self.idle.set()
+
+    def _must_agree(self) -> None:
+        self._must_answer()
+        if self.fault is Fault.REFUSES:
+            raise self.refusal
 
     def _must_answer(self) -> None:
         if self.fault is Fault.AWAY:

@@ -186,9 +186,7 @@ class Residency:
         if self.in_use(name):
             self._leaving.add(name)
             return
-        self._left(name, "deleted")
-        with self._change(name):
-            await self._engine.unload(name)
+        await self._send_off(name, "deleted")
 
     def tiers(self) -> dict[str, frozenset[str]]:
         """Names of the adapters in the engine's memory, and of those that requests are in it for.
@@ -197,10 +195,18 @@ class Residency:
         """
         return {"memory": self._tier.loaded, "slot": self._tier.loaded.intersection(self._inside)}
 
-    def _left(self, name: str, reason: str) -> None:
+    async def _send_off(self, name: str, reason: str) -> None:
+        """One that the engine will not let go is there again at the next look at the engine."""
         if name in self._tier:
             self._tally(name).unloads[reason,] += 1
         self._tier.remove(name)
+        with self._change(name):
+            try:
+                await self._engine.unload(name)
+            except EngineRefused as error:
+                log.warning("the engine keeps an adapter", model=name, why=error.message)
+            else:
+                log.info("adapter left the engine", model=name, reason=reason)
 
     def _tally(self, name: str) -> AdapterTally:
         return self._tallies.of((name,), traffic=0)
@@ -261,7 +267,4 @@ class Residency:
             leaver = self._tier.leaver(self._inside, owner, self._timer())
             if leaver is None:
                 return
-            self._left(leaver, "evicted")
-            with self._change(leaver):
-                await self._engine.unload(leaver)
-            log.info("adapter gave way", model=leaver)
+            await self._send_off(leaver, "evicted")

@@ -251,3 +251,19 @@ async def test_what_a_worker_had_loaded_counts_for_its_tenant_once_it_is_asked(
             await residency.ensure(name, FOLDER, tenant)
     await residency.ensure("third", FOLDER, "a")
     assert residency.tiers()["memory"] == {"others", "second", "third"}
+
+
+async def test_what_the_engine_will_not_let_go_harms_nobody(
+    engine: ScriptedEngine, residency: Residency
+) -> None:
+    for name in ("1", "2", "3"):
+        await residency.ensure(name, FOLDER)
+    engine.unload_error = EngineRefused("it is busy", status=500)
+    await residency.ensure("4", FOLDER)
+    assert residency.state("4") == "loaded"
+    residency.looking()
+    residency.observe(await engine.status())
+    assert residency.tiers()["memory"] == {"1", "2", "3", "4"}
+    engine.unload_error = None
+    await residency.trim()
+    assert len(residency.tiers()["memory"]) == PLACES
