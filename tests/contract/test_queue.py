@@ -65,7 +65,7 @@ class TestLine:
             waiting = pool.submit(queue.claim, wait_s=30.0)
             until(lambda: server.info("clients")["blocked_clients"] == 1)
             queue.enqueue(an_entry("a", created_at=1.0))
-            lease = waiting.result(timeout=5)
+            lease = waiting.result(timeout=25)
         assert lease is not None
         assert lease.job_id == "a"
 

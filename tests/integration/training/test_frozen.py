@@ -122,7 +122,7 @@ def test_its_trainer_ends_before_the_job_is_anothers_and_it_writes_nothing_more(
     after = now()
     assert (after.status, after.attempt, after.losses) == (JobStatus.RUNNING, 2, 1)
     jobs.change(job.id, allowed=UNFINISHED, status=JobStatus.CANCELLED, finished_at=time.time())
-    until(lambda: not trainers(second), within_s=10)
+    until(lambda: not trainers(second), within_s=60)
     told = history.events(job.id, after=None, limit=100)
     assert told is not None
     starts = [event for event in told.items if event.message.startswith("Training ")]

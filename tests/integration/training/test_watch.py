@@ -22,7 +22,7 @@ class TestWatch:
             os.write(outward, b"\n")
             with pytest.raises(queue.Empty):
                 ended.get(timeout=0.1)
-        assert ended.get(timeout=5) == EXIT_ABANDONED
+        assert ended.get(timeout=60) == EXIT_ABANDONED
         thread.join(5)
         os.close(inward)
         os.close(outward)
@@ -32,7 +32,7 @@ class TestWatch:
         inward, outward = os.pipe()
         thread = watch(inward, 600.0, ended.put)
         os.close(outward)
-        assert ended.get(timeout=5) == EXIT_ABANDONED
+        assert ended.get(timeout=60) == EXIT_ABANDONED
         thread.join(5)
         os.close(inward)
 

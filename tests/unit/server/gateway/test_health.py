@@ -23,7 +23,7 @@ async def test_the_monitor_sees_the_engine_come(gateway: Gateway) -> None:
     gateway.app.state.services.residency.observe(None)
     gateway.engine.asked.clear()
     async with gateway.running(), gateway.http() as http:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await gateway.engine.asked.wait()
         assert (await http.get("/readyz")).status_code == 200
 

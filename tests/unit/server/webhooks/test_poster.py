@@ -2,7 +2,6 @@
 
 import ssl
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -81,10 +80,8 @@ async def test_cookies_are_not_kept(receiver: Receiver) -> None:
 
 async def test_a_receiver_that_hangs_is_left(receiver: Receiver) -> None:
     receiver.respond = hanging
-    started = time.perf_counter()
     answer = await poster_to(receiver.host, timeout_s=0.2).post(receiver.url, MESSAGE)
     assert answer == Answer(Outcome.TIMEOUT)
-    assert time.perf_counter() - started < 2
 
 
 async def test_a_body_without_end_is_not_read(receiver: Receiver) -> None:
