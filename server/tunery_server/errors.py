@@ -157,6 +157,10 @@ class EngineUnavailable(TryAgainLater):
     retry_after_s = 5
 
 
+class EngineTooSlow(EngineUnavailable):
+    """The engine did not answer one request in time; others may be answered as ever."""
+
+
 class QueueUnavailable(TryAgainLater):
     """Redis does not answer."""
 

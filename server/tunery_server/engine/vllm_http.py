@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 
 from tunery_server.engine.contract import EngineStatus, Reply
-from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_server.errors import EngineRefused, EngineTooSlow, EngineUnavailable
 
 ADAPTERS_PATH = "/v1/tunery/adapters"
 """Our plug-in's routes; vLLM's own key guards what lies under /v1."""
@@ -52,10 +52,8 @@ class VllmEngine:
         """
         try:
             await self._call("GET", PULSE_PATH, timeout_s=within_s)
-        except EngineUnavailable as error:
-            if isinstance(error.__cause__, TimeoutError):
-                return False
-            raise
+        except EngineTooSlow:
+            return False
         return True
 
     async def load(self, name: str, path: Path) -> None:
@@ -111,7 +109,9 @@ class VllmEngine:
                 if response.status >= 400:  # noqa: PLR2004 - HTTP
                     raise _refusal(response.status, await response.read())
                 yield response
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except TimeoutError as error:
+            raise EngineTooSlow("The engine does not answer. Try again shortly.") from error
+        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
             raise EngineUnavailable("The engine does not answer. Try again shortly.") from error
 
     def _key(self) -> str:
@@ -136,7 +136,9 @@ class _HttpReply:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise EngineTooSlow("The engine took too long for the answer.") from error
+        except aiohttp.ClientError as error:
             raise EngineUnavailable("The engine went away during the answer.") from error
 
 

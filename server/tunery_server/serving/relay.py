@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tunery_server.engine.contract import Engine, Reply
-from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_server.errors import EngineRefused, EngineTooSlow, EngineUnavailable
 from tunery_server.serving.admission import Admission, Place
 from tunery_server.serving.breaker import Breaker, fingerprint
 from tunery_server.serving.caller import Caller
@@ -164,6 +164,8 @@ class Relay:
         """Not ready from the first request that the engine fails, not from the next look at it."""
         try:
             yield
+        except EngineTooSlow:  # one request's end is not the engine's
+            raise
         except (EngineUnavailable, StreamCut):
             self._residency.observe(None)
             raise

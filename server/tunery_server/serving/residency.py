@@ -11,7 +11,13 @@ from tunery_adapters.errors import AdapterError
 from tunery_adapters.integrity import verified
 from tunery_adapters.special_tokens import SpecialTokens
 from tunery_server.engine.contract import Engine, EngineStatus
-from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable, TuneryError
+from tunery_server.errors import (
+    AdapterDamaged,
+    EngineRefused,
+    EngineTooSlow,
+    EngineUnavailable,
+    TuneryError,
+)
 from tunery_server.serving.failed_loads import FailedLoads
 from tunery_server.serving.ram_tier import RamTier
 from tunery_server.telemetry import metrics
@@ -27,6 +33,7 @@ _REASONS: dict[type[TuneryError], str] = {
     AdapterDamaged: "damaged",
     EngineRefused: "refused",
     EngineUnavailable: "unavailable",
+    EngineTooSlow: "unavailable",
 }
 """Why a load fails, for metrics."""
 

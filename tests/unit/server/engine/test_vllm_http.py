@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tunery_server.engine.contract import EngineStatus
 from tunery_server.engine.vllm_http import ADAPTERS_PATH, VllmEngine
-from tunery_server.errors import EngineRefused, EngineUnavailable
+from tunery_server.errors import EngineRefused, EngineTooSlow, EngineUnavailable
 
 CHAT = "/v1/chat/completions"
 
@@ -152,7 +152,7 @@ async def test_an_engine_that_never_answers_is_unavailable(
         raise AssertionError
 
     server.handler = hangs
-    with pytest.raises(EngineUnavailable):
+    with pytest.raises(EngineTooSlow):
         await chunks(client)
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.engines import USAGE, Fault
-from tunery_server.errors import EngineRefused
+from tunery_server.errors import EngineRefused, EngineTooSlow
 
 from .composed import Gateway
 
@@ -203,6 +203,20 @@ async def test_an_engine_that_is_gone_is_a_503(gateway: Gateway, fault: Fault) -
     assert raised.value.status_code == 503
     assert raised.value.code == "engine_restarting"
     assert gateway.engine.running == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_that_takes_too_long_is_no_loss_to_others(
+    gateway: Gateway, stream: bool
+) -> None:
+    adapter = gateway.publish()
+    gateway.engine.fault, gateway.engine.refusal = Fault.REFUSES, EngineTooSlow("too slow")
+    async with gateway.http() as http:
+        answer = await http.post("/v1/chat/completions", json={**CHAT, "stream": stream})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_restarting")
+        gateway.engine.fault = Fault.NONE
+        answer = await http.post("/v1/chat/completions", json={**CHAT, "model": adapter.model})
+    assert answer.status_code == 200
 
 
 async def test_an_adapter_waits_for_no_engine(gateway: Gateway) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.engines import Fault, ScriptedEngine
 from tunery_adapters.errors import AdapterDamagedError
-from tunery_server.errors import AdapterDamaged, EngineRefused, EngineUnavailable
+from tunery_server.errors import AdapterDamaged, EngineRefused, EngineTooSlow, EngineUnavailable
 from tunery_server.serving.failed_loads import AGAIN_S
 from tunery_server.serving.residency import Residency
 
@@ -66,7 +66,9 @@ async def test_a_load_goes_on_when_its_first_request_goes(
 
 
 @pytest.mark.parametrize(
-    "error", [EngineRefused("no", status=400), EngineUnavailable("gone")], ids=["refused", "gone"]
+    "error",
+    [EngineRefused("no", status=400), EngineUnavailable("gone"), EngineTooSlow("slow")],
+    ids=["refused", "gone", "slow"],
 )
 async def test_a_failed_load_fails_all_that_wait_and_is_tried_again(
     engine: ScriptedEngine, residency: Residency, files: Files, error: Exception
