@@ -86,7 +86,8 @@ def test_exactly_the_limit_is_admitted_and_the_wait_is_honest(
     admitted = serving.engine_counts()["seen"] - seen
     assert admitted <= LIMIT + came_back
     assert admitted + answers.count(None) >= LIMIT, "what died with its gateway was counted"
-    assert {answer.status_code for answer in answers if answer} == {200, 429}
+    # All that were admitted may have been with the gateway that died.
+    assert {answer.status_code for answer in answers if answer} - {200} == {429}
 
     second.start()
     with serving.http(key) as http:
