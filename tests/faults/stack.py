@@ -263,10 +263,18 @@ class Stack:
 
 @contextlib.contextmanager
 def started(
-    home: Path, base_model: Path, *, valkey: ValkeyCommand = valkey_command, **settings: str
+    home: Path,
+    base_model: Path,
+    *,
+    valkey: ValkeyCommand = valkey_command,
+    engine: str = "tests.faults.engine_process",
+    **settings: str,
 ) -> Iterator[Stack]:
-    """A stack on ``home``, of which Valkey and the engine run; ``settings`` as TUNERY_NAME="4"."""
-    stack = _composed(home, base_model, valkey, settings)
+    """A stack on ``home``, of which Valkey and the engine run; ``settings`` as TUNERY_NAME="4".
+
+    ``engine`` is a module that is run with the path of the socket to listen on.
+    """
+    stack = _composed(home, base_model, valkey, engine, settings)
     try:
         stack.start_valkey()
         stack.start_engine()
@@ -277,7 +285,7 @@ def started(
 
 
 def _composed(
-    home: Path, base_model: Path, valkey: ValkeyCommand, changes: dict[str, str]
+    home: Path, base_model: Path, valkey: ValkeyCommand, engine: str, changes: dict[str, str]
 ) -> Stack:
     given = _settings(home, base_model) | changes
     machine = {name: value for name, value in os.environ.items() if not name.startswith("TUNERY_")}
@@ -290,7 +298,6 @@ def _composed(
     database = Database(settings.database)
     client = redis.Redis.from_url(settings.redis)
     queue = RedisQueue(client, lease_s=settings.lease_s)
-    engine = [sys.executable, "-m", "tests.faults.engine_process", str(settings.engine_socket)]
     return Stack(
         settings=settings,
         environment=environment,
@@ -300,7 +307,12 @@ def _composed(
             environment,
             home / "valkey.log",
         ),
-        engine=Piece("engine", engine, environment, home / "engine.log"),
+        engine=Piece(
+            "engine",
+            [sys.executable, "-m", engine, str(settings.engine_socket)],
+            environment,
+            home / "engine.log",
+        ),
         gateway=_tunery("gateway", home, environment),
         workers=[_tunery("worker", home, environment)],
         jobs=JobRecords(database),
