@@ -21,6 +21,7 @@ from tunery_server.batches.service import BatchService
 from tunery_server.batches.turns import Turns
 from tunery_server.config import Settings
 from tunery_server.engine.contract import Engine
+from tunery_server.engine.key_file import KeyFile
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
@@ -95,7 +96,7 @@ def compose(settings: Settings, engine: Engine | None, ask: Ask | None) -> Compo
     database = Database(settings.database)
     vllm = VllmEngine(
         settings.engine_socket,
-        settings.engine_key_file.read_text,
+        KeyFile(settings.engine_key_file).read,
         request_timeout_s=settings.request_timeout_s,
     )
     engine = engine or vllm

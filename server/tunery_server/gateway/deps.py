@@ -1,4 +1,7 @@
-"""What routes ask for: who calls, and the services that ``composition.py`` composed."""
+"""What routes ask for: who calls, and the services that ``composition.py`` composed.
+
+All of it is asked for by coroutines, for FastAPI lets a thread wait for anything else.
+"""
 
 import functools
 import re
@@ -81,6 +84,10 @@ def services(request: Request) -> Services:
     return composed
 
 
+async def _used(request: Request) -> Services:
+    return services(request)
+
+
 def credentials(request: Request) -> list[str]:
     """The Authorization headers; on Anthropic's wire its own header, too, in the same form."""
     given = request.headers.getlist("authorization")
@@ -150,7 +157,7 @@ async def asking(
     return Caller(principal.tenant_id, principal.key_id, principal.subjects, told)
 
 
-def sending(
+async def sending(
     idempotency_key: Annotated[str | None, Header(pattern=r"^[!-~]{1,255}$")] = None,
     x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Sending:
@@ -160,6 +167,6 @@ def sending(
 
 
 Asking = Annotated[Caller, Depends(asking)]
-Used = Annotated[Services, Depends(services)]
+Used = Annotated[Services, Depends(_used)]
 Sent = Annotated[Sending, Depends(sending)]
 After = Annotated[str | None, Query(max_length=128)]

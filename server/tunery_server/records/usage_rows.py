@@ -1,7 +1,8 @@
 """What was used, as the record sums it up."""
 
 from collections.abc import Collection
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 HOUR_S = 3600
@@ -35,8 +36,11 @@ class Amounts:
     """That trainings took of their devices, in joules; None where no device counts it."""
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        pairs = zip(astuple(self), astuple(other), strict=True)
+        pairs = zip(_values(self), _values(other), strict=True)
         return Amounts(*(added(one, another) for one, another in pairs))
+
+
+_values = attrgetter(*Amounts.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
