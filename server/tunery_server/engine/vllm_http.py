@@ -134,7 +134,7 @@ class _HttpReply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await self._response.content.readany():
                 yield chunk
         except TimeoutError as error:
             raise EngineTooSlow("The engine took too long for the answer.") from error

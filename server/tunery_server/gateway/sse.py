@@ -1,12 +1,13 @@
 """Server-sent events towards the client."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tunery_server.errors import EngineUnavailable, TuneryError
+from tunery_server.gateway.connection import chunks_to
 from tunery_server.gateway.disconnect import ClientGone, until_gone
 from tunery_server.gateway.error_handlers import event_of
 from tunery_server.serving.usage import StreamCut
@@ -40,24 +41,24 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            await until_gone(receive, self._send_all(send))
+            await until_gone(receive, self._send_all(chunks_to(scope, send)))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         except ClientGone:
             return
         finally:
             await self._rest.aclose()
 
-    async def _send_all(self, send: Send) -> None:
-        await _send(send, self._first)
+    async def _send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        await send(self._first)
         try:
             async for events in self._rest:
-                await _send(send, events)
+                await send(events)
         except (TuneryError, StreamCut) as error:
             cut = EngineUnavailable("The engine went away during the answer.")
-            await _send(send, self._error_event(cut if isinstance(error, StreamCut) else error))
+            await send(self._error_event(cut if isinstance(error, StreamCut) else error))
         except Exception as error:
             log.error("unhandled error in a stream", error=type(error).__name__, exc_info=error)
-            await _send(send, self._error_event(error))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send(self._error_event(error))
 
 
 async def event_stream(
@@ -78,7 +79,3 @@ async def event_stream(
             raise EngineUnavailable("The engine went away before the answer.") from error
         raise
     return EventStream(first, source, error_event)
-
-
-async def _send(send: Send, events: bytes) -> None:
-    await send({"type": "http.response.body", "body": events, "more_body": True})

@@ -1,5 +1,6 @@
 """Token counts out of an answer that is otherwise passed on untouched."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,13 @@ from tunery_server.errors import EngineUnavailable
 _DATA, _END = b"data: ", b"\n\n"
 _MARK = b'"usage":{'
 _ERROR = b'data: {"error"'
+
+_COUNTED = re.compile(
+    rb'"choices":\[\{"index":(\d+),.*'
+    rb'(,"usage":\{"prompt_tokens":(\d+),"total_tokens":\d+,"completion_tokens":(\d+)\})'
+)
+"""An event of a stream as vLLM writes it. Inside of a JSON string each quote has a backslash before
+it, so no text of an answer looks like this; an event that does not is parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,10 @@ class StreamUsage:
     def _event(self, event: bytes) -> bytes:
         if _MARK not in event:
             return event + _END
+        if counted := _COUNTED.search(event):
+            self._so_far[int(counted[1])] = Usage(int(counted[3]), int(counted[4]))
+            left = event if self._running else event[: counted.start(2)] + event[counted.end(2) :]
+            return left + _END
         chunk = orjson.loads(event.removeprefix(_DATA))
         usage = _usage_in(chunk)
         if usage is None:

@@ -1,5 +1,7 @@
 """The engine's key, which changes with every start of the engine."""
 
+from pathlib import Path
+
 import pytest
 
 from tunery_server.engine.key_file import KeyFile
