@@ -44,7 +44,7 @@ from tunery_server.gateway.routes import (
     webhooks,
 )
 from tunery_server.jobs.surveys import Ask
-from tunery_server.processes import open_files
+from tunery_server.processes import memory, open_files
 from tunery_server.queue import durability
 from tunery_server.records.database import Database
 from tunery_server.telemetry.logging import configure
@@ -86,6 +86,7 @@ def create_app(settings: Settings, engine: Engine | None = None, ask: Ask | None
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM, then let running requests finish; a second one waits for none."""
+    memory.few_arenas()
     configure(settings.log_level, process="gateway")
     durability.check(settings)
     Database(settings.database).migrate()

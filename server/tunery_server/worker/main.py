@@ -20,6 +20,7 @@ from tunery_server.files.service import FileService
 from tunery_server.files.store import FileStore
 from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import UNFINISHED
+from tunery_server.processes import memory
 from tunery_server.queue import durability
 from tunery_server.queue.redis_queue import RedisQueue
 from tunery_server.records.adapters import AdapterRecords
@@ -45,6 +46,7 @@ _LOAD_TIMEOUT_S = 300.0
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM."""
+    memory.few_arenas()
     configure(settings.log_level, process="worker")
     durability.check(settings)
     database = Database(settings.database, patience_s=_RECORD_PATIENCE_S)
