@@ -16,7 +16,7 @@ from benchmarks.streams import Ask, Clients
 from tests.servers import RunningServer, start_server
 from tests.tiny import SERVED, write_tiny_model
 from tunery import Tunery
-from tunery_server.config import BUNDLED_MODEL, default_home
+from tunery_server.config import BUNDLED_MODEL, Settings, default_home
 
 _WORDS = range(1_000, 40_000)
 """Token ids that are words, in the bundled model's vocabulary."""
@@ -35,6 +35,21 @@ class Served:
     def clients(self) -> Clients:
         """For one event loop."""
         return Clients(self.server.url, banned=_ends(self.model))
+
+    def engine_clients(self) -> Clients:
+        """The same, of the engine itself, which wants its own key."""
+        return Clients(
+            "http://engine", banned=_ends(self.model), socket=self._settings.engine_socket
+        )
+
+    @property
+    def engine_key(self) -> str:
+        """The engine's own key."""
+        return self._settings.engine_key_file.read_text()
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(home=self.server.home)
 
     def keys(self, count: int) -> list[str]:
         """Of so many new tenants."""

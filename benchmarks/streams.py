@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,14 +51,20 @@ class Answer:
 class Clients:
     """As many connections as requests at once. Belongs to one event loop."""
 
-    def __init__(self, url: str, *, banned: Iterable[int]) -> None:
-        """``banned`` are the tokens that would end an answer early."""
+    def __init__(self, url: str, *, banned: Iterable[int], socket: Path | None = None) -> None:
+        """``banned`` are the tokens that would end an answer early; ``socket`` a Unix socket."""
         self._url = url
+        self._socket = socket
         self._bias = {str(token): -100 for token in banned}
 
     async def __aenter__(self) -> Self:
+        connector = (
+            aiohttp.UnixConnector(str(self._socket), limit=0)
+            if self._socket
+            else aiohttp.TCPConnector(limit=0)
+        )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=_LONGEST_S),
         )
         return self
