@@ -13,11 +13,11 @@ _MARK = b'"usage":{'
 _ERROR = b'data: {"error"'
 
 _COUNTED = re.compile(
-    rb'"choices":\[\{"index":(\d+),.*'
-    rb'(,"usage":\{"prompt_tokens":(\d+),"total_tokens":\d+,"completion_tokens":(\d+)\})'
+    rb'("choices":\[\{"index":(\d+),.*),"usage":\{"prompt_tokens":(\d+),"total_tokens":\d+,'
+    rb'"completion_tokens":(\d+)\}'
 )
-"""An event of a stream as vLLM writes it. Inside of a JSON string each quote has a backslash before
-it, so no text of an answer looks like this; an event that does not is parsed."""
+"""Part of an event of a stream as vLLM writes it; any other event is parsed. A quote within a JSON
+string has a backslash before it, so no text of an answer looks like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class StreamUsage:
         self._running = running
         self._rest = b""
         self._total: Usage | None = None
-        self._so_far: dict[int, Usage] = {}
+        self._so_far: dict[int, tuple[int, int]] = {}
+        """Prompt and completion tokens of each choice."""
         self.done = False
 
     @property
@@ -73,16 +74,14 @@ class StreamUsage:
         """What the whole answer took, or as much of it as came; None before the first count."""
         if self._total is not None or not self._so_far:
             return self._total
-        choices = self._so_far.values()
-        prompt_tokens = max(choice.prompt_tokens for choice in choices)
-        return Usage(prompt_tokens, sum(choice.completion_tokens for choice in choices))
+        return Usage(max(prompt for prompt, _ in self._so_far.values()), self.completion_tokens)
 
     @property
     def completion_tokens(self) -> int:
         """Of the answer so far."""
         if self._total is not None:
             return self._total.completion_tokens
-        return sum(choice.completion_tokens for choice in self._so_far.values())
+        return sum([completion for _, completion in self._so_far.values()])
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client: whole events, less what it did not ask for.
@@ -96,17 +95,21 @@ class StreamUsage:
             self.done = True
         if whole.startswith(_ERROR) or _END + _ERROR in whole:
             raise EngineUnavailable("The engine could not finish the answer.", code="engine_error")
+        if not self._running:
+            whole = _COUNTED.sub(self._counted, whole)
         if _MARK not in whole:
             return whole
         return b"".join(self._event(event) for event in whole.split(_END) if event)
 
+    def _counted(self, event: re.Match[bytes]) -> bytes:
+        """Note the count of an event, and leave it out."""
+        left, index, prompt, completion = event.groups()
+        self._so_far[int(index)] = (int(prompt), int(completion))
+        return left
+
     def _event(self, event: bytes) -> bytes:
         if _MARK not in event:
             return event + _END
-        if counted := _COUNTED.search(event):
-            self._so_far[int(counted[1])] = Usage(int(counted[3]), int(counted[4]))
-            left = event if self._running else event[: counted.start(2)] + event[counted.end(2) :]
-            return left + _END
         chunk = orjson.loads(event.removeprefix(_DATA))
         usage = _usage_in(chunk)
         if usage is None:
@@ -114,7 +117,8 @@ class StreamUsage:
         if not chunk["choices"]:
             self._total = usage
             return event + _END if self._passed else b""
-        self._so_far[chunk["choices"][0]["index"]] = usage
+        tokens = (usage.prompt_tokens, usage.completion_tokens)
+        self._so_far[chunk["choices"][0]["index"]] = tokens
         if self._running:
             return event + _END
         del chunk["usage"]

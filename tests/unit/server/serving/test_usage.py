@@ -51,6 +51,24 @@ def test_a_text_that_looks_like_the_end_is_not_the_end() -> None:
     assert usage.usage is None
 
 
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("fields", [["choices", "usage"], ["usage", "choices"]])
+def test_counts_are_read_in_whatever_order_they_come(running: bool, fields: list[str]) -> None:
+    usage = StreamUsage(passed=False, running=running)
+    looks_counted = ',"usage":{"prompt_tokens":9,"total_tokens":9,"completion_tokens":9}'
+    for index, tokens in ((0, 1), (1, 1), (0, 2)):
+        choice = {"index": index, "delta": {"content": looks_counted}, "finish_reason": None}
+        counts = {"prompt_tokens": 5, "total_tokens": 5 + tokens, "completion_tokens": tokens}
+        both = {"choices": [choice], "usage": counts}
+        event = {name: both[name] for name in fields}
+        told = usage.feed(b"data: " + orjson.dumps(event) + b"\n\n")
+        assert orjson.loads(told.removeprefix(b"data: ")) == (
+            event if running else {"choices": [choice]}
+        )
+    assert usage.completion_tokens == 3
+    assert usage.usage == Usage(5, 3)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"x", b"[]", b"{}", b'{"usage":null}', b'{"usage":{}}', b"null", b'{"usage":5}']
 )
