@@ -34,7 +34,7 @@ class Served:
 
     def clients(self) -> Clients:
         """For one event loop."""
-        return Clients(self.server.url, banned=_ends(self.model))
+        return Clients(self.server.url, banned=ends(self.model))
 
     def engine_clients(self) -> Clients:
         """The same, of the engine itself, which wants its own key."""
@@ -103,7 +103,7 @@ def ask(draws: random.Random, *, key: str, model: str, prompt: int, tokens: int)
     return Ask(key=key, model=model, prompt=words, tokens=tokens)
 
 
-def _ends(model: Path) -> list[int]:
+def ends(model: Path) -> list[int]:
     """Tokens that end an answer."""
     told = json.loads((model / "generation_config.json").read_text()).get("eos_token_id", [])
     return told if isinstance(told, list) else [told]
