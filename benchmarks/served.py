@@ -39,7 +39,7 @@ class Served:
     def engine_clients(self) -> Clients:
         """The same, of the engine itself, which wants its own key."""
         return Clients(
-            "http://engine", banned=_ends(self.model), socket=self._settings.engine_socket
+            "http://engine", banned=ends(self.model), socket=self._settings.engine_socket
         )
 
     @property
