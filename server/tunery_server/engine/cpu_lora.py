@@ -104,12 +104,15 @@ class Packed:
 
         ``a`` of shapes ``(slots, 1, rank, inputs)``, ``b`` ``(slots, 1, outputs, rank)``.
         """
-        packed, row = cls(a, b), 0
-        for one_a, one_b in zip(a, b, strict=True):
-            rows = slice(row, row := row + one_a.shape[2])
-            columns = slice(packed.first[rows.start], packed.last[rows.start])
-            _move(one_a, packed.a[:, None, rows])
-            _move(one_b, packed.b[:, None, rows, columns].transpose(2, 3))
+        # What is made in inference mode, in which vLLM computes, may not be written outside of it,
+        # where vLLM loads.
+        with torch.inference_mode(mode=False):
+            packed, row = cls(a, b), 0
+            for one_a, one_b in zip(a, b, strict=True):
+                rows = slice(row, row := row + one_a.shape[2])
+                columns = slice(packed.first[rows.start], packed.last[rows.start])
+                _move(one_a, packed.a[:, None, rows])
+                _move(one_b, packed.b[:, None, rows, columns].transpose(2, 3))
         return packed
 
     @cached_property
