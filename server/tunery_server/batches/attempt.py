@@ -100,7 +100,7 @@ class Attempt:
 
     async def _run_lines(self, part: Part) -> None:
         async with asyncio.TaskGroup() as running:
-            todo = self._without_result(part)
+            todo = await asyncio.to_thread(self._without_result, part)
             while (line := await asyncio.to_thread(lambda: next(todo, None))) is not None:
                 await self._bench.turns.take(self._batch.tenant_id)
                 task = running.create_task(self._run_line(part, line))

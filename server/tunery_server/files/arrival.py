@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tunery_server.files.dataset import read_dataset
-from tunery_server.files.store import Incoming
+from tunery_server.files.incoming import Incoming
 from tunery_server.ids import new_id
 from tunery_server.records.rows import File
 

@@ -6,7 +6,8 @@ from tunery_adapters import fault
 from tunery_adapters.fault import Point
 from tunery_server.errors import InvalidRequest, NotFound
 from tunery_server.files.arrival import NewFile, arrived
-from tunery_server.files.store import FileStore, Incoming
+from tunery_server.files.blobs import BlobStore
+from tunery_server.files.incoming import Incoming
 from tunery_server.files.sweeper import orphans
 from tunery_server.records.files import FileRecords
 from tunery_server.records.idempotency import Sending
@@ -31,7 +32,7 @@ class FileService:
         self,
         *,
         files: FileRecords,
-        store: FileStore,
+        store: BlobStore,
         in_use: Sequence[InUse],
         quota: QuotaOf | None = None,
         clock: Callable[[], float],

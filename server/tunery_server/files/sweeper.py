@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from tunery_server.files.store import FileStore
+from tunery_server.files.blobs import BlobStore
 from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -21,7 +21,7 @@ Known = Callable[[Collection[str]], Collection[str]]
 """Those of the names that the record knows."""
 
 
-def orphans(store: FileStore, known: Known, now: float) -> Iterator[str]:
+def orphans(store: BlobStore, known: Known, now: float) -> Iterator[str]:
     """Names in a store, not just written to, that the record does not know."""
     names = store.untouched_since(now - MARGIN_S)
     for start in range(0, len(names), _BATCH):

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tunery_server.errors import InvalidRequest, NotFound, TooLarge
 from tunery_server.files.arrival import NewFile
+from tunery_server.files.blobs import BlobStore
+from tunery_server.files.incoming import Incoming
 from tunery_server.files.service import FileService
-from tunery_server.files.store import FileStore, Incoming
+from tunery_server.files.store import FileStore
 from tunery_server.files.sweeper import orphans
 from tunery_server.ids import new_id
 from tunery_server.records.idempotency import Sending
@@ -46,7 +48,7 @@ class UploadService:
         *,
         uploads: UploadRecords,
         files: FileService,
-        store: FileStore,
+        store: BlobStore,
         root: Path,
         quota: QuotaOf,
         max_file_bytes: int,

@@ -7,7 +7,7 @@ from tunery_adapters.base_files import BaseFiles
 from tunery_adapters.store import AdapterStore
 from tunery_server.config import Settings
 from tunery_server.files.service import FileService
-from tunery_server.files.store import FileStore
+from tunery_server.files.storage import file_storage
 from tunery_server.jobs.names import model_name
 from tunery_server.records.adapters import AdapterRecords
 from tunery_server.records.database import Database
@@ -34,7 +34,7 @@ def imports(
     base, organization = settings.base_model_name, settings.organization
     return Imports(
         files=file_service,
-        bytes_of=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
+        bytes_of=file_storage(settings),
         store=adapter_store(settings),
         adapters=AdapterRecords(database),
         base=BaseFiles(base, settings.base_model_path),

@@ -24,7 +24,7 @@ from tunery_server.engine.contract import Engine
 from tunery_server.engine.key_file import KeyFile
 from tunery_server.engine.vllm_http import VllmEngine
 from tunery_server.files.service import FileService
-from tunery_server.files.store import FileStore
+from tunery_server.files.storage import file_storage
 from tunery_server.files.sweeper import Sweeper
 from tunery_server.files.uploads import UploadService
 from tunery_server.gateway.adapter_services import adapter_store, imports, pins, preload, removal
@@ -208,7 +208,7 @@ def _promotion(
     relay: Relay,
     file_service: FileService,
 ) -> Promotion:
-    paths = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path
+    paths = file_storage(settings).path
     held_out = HeldOut(relay=relay, files=file_service, path=paths)
     gatekeeper = Gatekeeper(catalogue=catalogue, jobs=JobRecords(database), held_out=held_out)
     return Promotion(aliases, gatekeeper)
@@ -240,7 +240,7 @@ def _file_service(settings: Settings, database: Database, *, max_bytes: int) -> 
     jobs, batches = JobRecords(database), BatchRecords(database)
     return FileService(
         files=FileRecords(database),
-        store=FileStore(settings.home / "files", max_bytes=max_bytes),
+        store=file_storage(settings, max_bytes=max_bytes),
         in_use=[
             functools.partial(jobs.using_file, statuses=UNFINISHED),
             functools.partial(batches.using_file, statuses=batch_transitions.UNFINISHED),
@@ -256,7 +256,7 @@ def _upload_service(
     return UploadService(
         uploads=UploadRecords(database),
         files=file_service,
-        store=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes),
+        store=file_storage(settings),
         root=settings.home / "uploads",
         quota=_quota(settings, database),
         max_file_bytes=settings.max_file_bytes,
@@ -306,7 +306,7 @@ def _sender(settings: Settings, database: Database) -> Sender:
 def _batch_runner(settings: Settings, database: Database, relay: Relay) -> BatchRunner:
     bench = Bench(
         batches=BatchRecords(database),
-        input_path=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path,
+        input_path=file_storage(settings).path,
         parts=PartStore(settings.home / "batches"),
         # The bound on files is one on uploads: results are as large as the answers are.
         publisher=Publisher(_file_service(settings, database, max_bytes=sys.maxsize)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tunery_adapters.base_model import BaseModel
 from tunery_server.config import Settings
 from tunery_server.engine.command import detect_device
-from tunery_server.files.store import FileStore
+from tunery_server.files.storage import file_storage
 from tunery_server.jobs.estimate import Estimates
 from tunery_server.jobs.fit import Fit
 from tunery_server.jobs.hardware import Hardware
@@ -60,7 +60,7 @@ def _surveys(settings: Settings, base: BaseModel, ask: Ask) -> Surveys:
     return Surveys(
         ask=ask,
         base=base,
-        path=FileStore(settings.home / "files", max_bytes=settings.max_file_bytes).path,
+        path=file_storage(settings).path,
         max_length=settings.training_length,
     )
 

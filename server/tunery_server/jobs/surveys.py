@@ -1,5 +1,6 @@
 """What training files turn into, counted once for each content and length."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -67,9 +68,10 @@ class Surveys:
     ) -> Sequence[AnyLine]:
         if not self._base.is_here:
             raise EngineUnavailable("The base model is not on this machine yet.")
+        path = await asyncio.to_thread(self._path, file.id)
         spec = SurveySpec(
             base_model_path=self._base.path,
-            file=str(self._path(file.id)),
+            file=str(path),
             split=split,
             format=file.data_format,
             max_length=self.max_length,

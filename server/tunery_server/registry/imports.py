@@ -24,8 +24,9 @@ from tunery_server.errors import (
     Overloaded,
     TooLarge,
 )
+from tunery_server.files.blobs import BlobStore
+from tunery_server.files.incoming import told_when_full
 from tunery_server.files.service import FileService
-from tunery_server.files.store import FileStore, told_when_full
 from tunery_server.ids import new_id
 from tunery_server.records.adapters import AdapterRecords, registered
 from tunery_server.records.idempotency import Sending, Submission
@@ -70,7 +71,7 @@ class Imports:
         self,
         *,
         files: FileService,
-        bytes_of: FileStore,
+        bytes_of: BlobStore,
         store: AdapterStore,
         adapters: AdapterRecords,
         base: BaseFiles,

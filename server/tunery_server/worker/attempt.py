@@ -13,8 +13,8 @@ from tunery_adapters.fault import Point
 from tunery_adapters.reports import Checkpoint, Finished
 from tunery_adapters.spec import EvaluationSpec, LoraSpec, TrainingSpec
 from tunery_server.errors import LeaseLost, QueueUnavailable
+from tunery_server.files.blobs import BlobStore
 from tunery_server.files.service import RESULTS, FileService
-from tunery_server.files.store import FileStore
 from tunery_server.ids import new_id
 from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import FINAL
@@ -44,7 +44,7 @@ class Bench:
     jobs: JobRecords
     history: JobHistory
     files: FileService
-    store: FileStore
+    store: BlobStore
     queue: JobQueue
     line: Line
     policies: TenantPolicies

@@ -16,8 +16,9 @@ from tunery_server.batches import transitions
 from tunery_server.config import Settings
 from tunery_server.engine.command import detect_device
 from tunery_server.engine.vllm_http import VllmEngine
+from tunery_server.files.blobs import BlobStore
 from tunery_server.files.service import FileService
-from tunery_server.files.store import FileStore
+from tunery_server.files.storage import file_storage
 from tunery_server.jobs.line import Line
 from tunery_server.jobs.transitions import UNFINISHED
 from tunery_server.processes import memory
@@ -94,7 +95,7 @@ def _bench(settings: Settings, database: Database, engine: VllmEngine) -> Bench:
         patience_s=settings.queue_patience_s,
     )
     policies = TenantPolicies(database, default_policy(settings))
-    store = FileStore(settings.home / "files", max_bytes=settings.max_file_bytes)
+    store = file_storage(settings)
     return Bench(
         jobs=JobRecords(database),
         history=JobHistory(database),
@@ -138,7 +139,7 @@ def _memory(settings: Settings) -> Callable[[], Memory]:
     return partial(cuda_memory, visible[0] or "0")
 
 
-def _files(database: Database, store: FileStore) -> FileService:
+def _files(database: Database, store: BlobStore) -> FileService:
     jobs, batches = JobRecords(database), BatchRecords(database)
     return FileService(
         files=FileRecords(database),

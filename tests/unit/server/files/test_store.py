@@ -9,7 +9,8 @@ from typing import BinaryIO, cast
 import pytest
 
 from tunery_server.errors import StorageFull, TooLarge
-from tunery_server.files.store import FileStore, Incoming, Stored
+from tunery_server.files.incoming import Incoming, Stored
+from tunery_server.files.store import FileStore, renamed
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ class FullDisk:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     full = cast(BinaryIO, FullDisk((tmp_path / ".x.incoming").open("wb"), number))
-    with pytest.raises(StorageFull), Incoming(full, max_bytes=10) as incoming:
+    with pytest.raises(StorageFull), Incoming(full, max_bytes=10, place=renamed) as incoming:
         incoming.write(b"1234")
     assert list(tmp_path.iterdir()) == []
 
@@ -85,7 +86,7 @@ def test_another_fault_of_the_disk_is_not_called_full(tmp_path: Path) -> None:
     broken = cast(BinaryIO, FullDisk((tmp_path / ".x.incoming").open("wb"), errno.EIO))
     with (
         pytest.raises(OSError, match="Input/output") as raised,
-        Incoming(broken, max_bytes=10) as i,
+        Incoming(broken, max_bytes=10, place=renamed) as i,
     ):
         i.write(b"1234")
     assert not isinstance(raised.value, StorageFull)

@@ -11,8 +11,8 @@ import pytest
 from tests.rows import NOW
 from tunery_server.errors import InvalidRequest, NotFound, StorageFull
 from tunery_server.files.arrival import NewFile
+from tunery_server.files.incoming import Incoming
 from tunery_server.files.service import FileService
-from tunery_server.files.store import Incoming
 from tunery_server.files.sweeper import MARGIN_S
 from tunery_server.files.uploads import LIFETIME_S, REMEMBERED_S, UploadService
 from tunery_server.records.rows import UploadStatus
