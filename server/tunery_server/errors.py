@@ -24,7 +24,8 @@
     │   ├── QueueUnavailable
     │   ├── RecordUnavailable
     │   ├── ServerStopping
-    │   └── StorageFull
+    │   ├── StorageFull
+    │   └── StorageUnavailable
     ├── LimitsUnavailable      nobody can say how much a caller has asked for
     ├── EngineRefused          the engine answered with an error of its own
     └── LeaseLost              this worker may no longer write to the job
@@ -184,6 +185,13 @@ class StorageFull(TryAgainLater):
 
     code = "storage_full"
     retry_after_s = 60
+
+
+class StorageUnavailable(TryAgainLater):
+    """The object storage does not answer, refuses, or gave something else than was stored."""
+
+    code = "storage_unavailable"
+    retry_after_s = 5
 
 
 class LimitsUnavailable(TuneryError):

@@ -12,7 +12,7 @@ _CPU_KV_CACHE_BYTES = 2**30
 _CUDA_SHARE = 0.6
 """Of the GPU's memory: the rest is the trainer's."""
 
-_STRIPPED_PREFIXES = ("VLLM_", "TUNERY_", "DATABASE_URL", "REDIS_URL", "OPENAI_")
+_STRIPPED_PREFIXES = ("VLLM_", "TUNERY_", "DATABASE_URL", "REDIS_URL", "OPENAI_", "AWS_")
 """The engine sees no setting that could open a door in it, and no secret of ours."""
 
 

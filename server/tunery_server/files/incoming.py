@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery_server.errors import StorageFull, TooLarge
+from tunery_server.ids import new_id
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -39,6 +40,14 @@ class Incoming:
         self._place = place
         self._bytes = 0
         self._digest = hashlib.sha256()
+
+    @classmethod
+    def under(cls, folder: Path, *, max_bytes: int, place: Place) -> "Incoming":
+        """A new one of at most ``max_bytes`` in a folder, which is made if need be."""
+        with told_when_full():
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / f".{new_id('')}.incoming").open("wb")
+        return cls(file, max_bytes=max_bytes, place=place)
 
     def __enter__(self) -> "Incoming":
         return self

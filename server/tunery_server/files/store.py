@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery_adapters.durable import sync
-from tunery_server.files.incoming import Incoming, Stored, told_when_full
-from tunery_server.ids import new_id
+from tunery_server.files.incoming import Incoming, Stored
 
 
 class FileStore:
@@ -23,10 +22,7 @@ class FileStore:
 
     def incoming(self) -> Incoming:
         """A new file of at most ``max_bytes``."""
-        with told_when_full():
-            self._root.mkdir(parents=True, exist_ok=True)
-            file = (self._root / f".{new_id('')}.incoming").open("wb")
-        return Incoming(file, max_bytes=self._max_bytes, place=renamed)
+        return Incoming.under(self._root, max_bytes=self._max_bytes, place=renamed)
 
     def read(self, file_id: str, chunk_bytes: int = 2**18) -> Iterator[bytes]:
         """The file in pieces; deleting it meanwhile does no harm. Raises FileNotFoundError."""

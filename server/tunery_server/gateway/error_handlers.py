@@ -33,6 +33,7 @@ from tunery_server.errors import (
     RequestTimeout,
     ServerStopping,
     StorageFull,
+    StorageUnavailable,
     TooLarge,
     TryAgainLater,
     TuneryError,
@@ -66,6 +67,7 @@ STATUSES: dict[type[TuneryError], HTTPStatus] = {
     RecordUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Every error that a client can see, and its status."""
 

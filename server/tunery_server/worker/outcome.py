@@ -5,7 +5,7 @@ import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull
+from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull, StorageUnavailable
 from tunery_server.telemetry.logging import get_logger
 from tunery_server.worker.recorder import Recorder
 from tunery_server.worker.trainer import TrainerFailed, TrainerStopped
@@ -19,7 +19,8 @@ async def recorded(recorder: Recorder) -> AsyncIterator[None]:
 
     LeaseLost writes nothing: the job was cancelled, or belongs to another attempt by now. Nor does
     RecordUnavailable: nobody can be told, so the lease runs out and the job goes on in another
-    attempt. A trainer that was stopped leaves a job that is paused, or back in line.
+    attempt. So it does when the storage of files does not answer. A trainer that was stopped
+    leaves a job that is paused, or back in line.
     """
     job_id = recorder.job.id
     try:
@@ -28,6 +29,8 @@ async def recorded(recorder: Recorder) -> AsyncIterator[None]:
         log.info("job is no longer ours", job_id=job_id, attempt=recorder.job.attempt)
     except RecordUnavailable:
         log.error("the database does not answer; the job goes on in another attempt", job_id=job_id)
+    except StorageUnavailable:
+        log.error("storage does not answer; the job goes on in another attempt", job_id=job_id)
     except TrainerStopped:
         await _written(recorder.release)
     except TrainerFailed as error:

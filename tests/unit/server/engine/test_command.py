@@ -44,6 +44,7 @@ def test_room_for_the_cache_is_bounded_on_a_cpu(settings: Settings) -> None:
         "DATABASE_URL",
         "REDIS_URL",
         "OPENAI_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
     ],
 )
 def test_no_door_and_no_secret_gets_into_the_engine(name: str) -> None:

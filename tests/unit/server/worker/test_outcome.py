@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.rows import a_job
-from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull
+from tunery_server.errors import LeaseLost, RecordUnavailable, StorageFull, StorageUnavailable
 from tunery_server.records.job_history import JobHistory
 from tunery_server.records.jobs import JobRecords
 from tunery_server.records.rows import Job, JobStatus
@@ -55,10 +55,11 @@ async def test_what_goes_wrong_fails_the_job_with_its_reason(
     assert "secret" not in now.error["message"]
 
 
-async def test_an_attempt_whose_database_is_away_leaves_the_job_to_another(
-    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock
+@pytest.mark.parametrize("error", [RecordUnavailable("away"), StorageUnavailable("away")])
+async def test_an_attempt_without_database_or_storage_leaves_the_job_to_another(
+    recorder: Recorder, job: Job, jobs: JobRecords, clock: StoppedClock, error: Exception
 ) -> None:
-    await ended(recorder, clock, RecordUnavailable("away"))
+    await ended(recorder, clock, error)
     assert jobs.get_any(job.id) == job
 
 
