@@ -162,3 +162,12 @@ def test_the_pod_has_time_to_drain() -> None:
     drain_s = Settings.model_fields["drain_timeout_s"].default
     grace_s = pod(VALUES[0])["terminationGracePeriodSeconds"]
     assert grace_s >= serve._TRAINER_GRACE_S + drain_s
+
+
+def test_the_storages_secret_is_not_the_engines() -> None:
+    [values] = [path for path in VALUES if path.stem == "gpu-values"]
+    named = {
+        name: [entry["secretRef"]["name"] for entry in one["envFrom"] if "secretRef" in entry]
+        for name, one in containers(values).items()
+    }
+    assert named == {"engine": [], "gateway": ["tunery-storage"], "worker": ["tunery-storage"]}

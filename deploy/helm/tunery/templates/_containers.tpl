@@ -11,6 +11,13 @@ envFrom:
   - configMapRef: {name: {{ include "tunery.fullname" . }}}
 {{- end }}
 
+{{- /* Goes on with the list that "tunery.common" ends with. */}}
+{{- define "tunery.storageEnv" -}}
+{{- with .Values.storage.existingSecret }}
+  - secretRef: {name: {{ . }}}
+{{- end }}
+{{- end }}
+
 {{- define "tunery.secretEnv" -}}
 - name: REDIS_URL
   valueFrom:
@@ -47,6 +54,7 @@ name: gateway
 image: {{ include "tunery.image" (list . "gateway") }}
 args: [gateway]
 {{ include "tunery.common" . }}
+{{- include "tunery.storageEnv" . }}
 env:
   - {name: TUNERY_HOST, value: "0.0.0.0"}
   - {name: TUNERY_PORT, value: "8000"}
@@ -101,6 +109,7 @@ name: worker
 image: {{ include "tunery.image" (list . .Values.device) }}
 args: [worker]
 {{ include "tunery.common" . }}
+{{- include "tunery.storageEnv" . }}
 env:
   - {name: TUNERY_DEVICE, value: {{ .Values.device }}}
   {{- include "tunery.secretEnv" . | nindent 2 }}
