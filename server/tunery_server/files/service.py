@@ -1,10 +1,11 @@
 """A client's wishes on files."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tunery_adapters import fault
 from tunery_adapters.fault import Point
-from tunery_server.errors import InvalidRequest, NotFound
+from tunery_server.errors import InvalidRequest, NotFound, StorageUnavailable
 from tunery_server.files.arrival import NewFile, arrived
 from tunery_server.files.blobs import BlobStore
 from tunery_server.files.incoming import Incoming
@@ -85,8 +86,9 @@ class FileService:
             return arrived(incoming, new, now=self._clock())
 
     def discard(self, file: File) -> None:
-        """Remove the bytes of a file that got no record."""
-        self._store.delete(file.id)
+        """Remove the bytes of a file that has no record; the sweep does when storage is away."""
+        with contextlib.suppress(StorageUnavailable):
+            self._store.delete(file.id)
 
     def incoming(self, tenant_id: str) -> Incoming:
         """Where a client's upload goes while it comes. Raises QuotaExceeded when there is no room.
@@ -171,7 +173,7 @@ class FileService:
                 param="file_id",
             )
         self._files.delete(tenant_id, file.id)
-        self._store.delete(file.id)
+        self.discard(file)
 
     def sweep(self) -> None:
         """Remove what has expired, and bytes that no record names."""
@@ -195,7 +197,7 @@ class FileService:
         for file in self._files.expired(self._clock()):
             if not self._is_in_use(file):
                 self._files.delete(file.tenant_id, file.id, expired=True)
-                self._store.delete(file.id)
+                self.discard(file)
 
     def _is_in_use(self, file: File) -> bool:
         return any(reads(file.tenant_id, file.id) for reads in self._in_use)
