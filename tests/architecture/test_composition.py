@@ -6,6 +6,7 @@ from pathlib import Path
 SERVER = Path(__file__).resolve().parents[2] / "server" / "tunery_server"
 
 COMPOSERS = {
+    "doctor/examination.py",
     "gateway/composition.py",
     "worker/main.py",
     "supervisor/serve.py",

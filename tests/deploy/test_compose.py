@@ -112,7 +112,7 @@ def test_valkey_keeps_jobs() -> None:
     words = SERVICES["valkey"]["command"][1:]
     options = dict(zip(words[::2], words[1::2], strict=True))
     assert (
-        durability._WANTED.items() <= {k.removeprefix("--"): v for k, v in options.items()}.items()
+        durability.WANTED.items() <= {k.removeprefix("--"): v for k, v in options.items()}.items()
     )
 
 

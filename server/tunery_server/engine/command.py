@@ -34,8 +34,8 @@ def engine_command(settings: Settings, device: str, extra: Sequence[str] = ()) -
         # Its work on a grammar is bounded; another's holds up everybody on a hostile schema.
         "--structured-outputs-config.backend": "guidance",
         "--max-num-seqs": settings.max_num_seqs,
-        "--gpu-memory-utilization": _cuda_share(settings, device),
-        "--kv-cache-memory-bytes": _kv_cache_bytes(settings, device),
+        "--gpu-memory-utilization": cuda_share(settings, device),
+        "--kv-cache-memory-bytes": kv_cache_bytes(settings, device),
         "--shutdown-timeout": int(settings.drain_timeout_s),
     }
     flags = [
@@ -65,13 +65,15 @@ def engine_environment(base: Mapping[str, str], key: str) -> dict[str, str]:
     }
 
 
-def _kv_cache_bytes(settings: Settings, device: str) -> int | None:
+def kv_cache_bytes(settings: Settings, device: str) -> int | None:
+    """Room for the KV cache; None where vLLM chooses."""
     if settings.kv_cache_memory_bytes is not None or device != "cpu":
         return settings.kv_cache_memory_bytes
     return _CPU_KV_CACHE_BYTES
 
 
-def _cuda_share(settings: Settings, device: str) -> float | None:
+def cuda_share(settings: Settings, device: str) -> float | None:
+    """Of a GPU's memory, for the engine; None on a CPU."""
     if settings.gpu_memory_utilization is not None or device != "cuda":
         return settings.gpu_memory_utilization
     return _CUDA_SHARE

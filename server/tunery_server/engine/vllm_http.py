@@ -56,6 +56,11 @@ class VllmEngine:
             return False
         return True
 
+    async def version(self) -> str:
+        """vLLM's version, as the running process says it."""
+        answer = await self._call("GET", "/version", timeout_s=_STATUS_TIMEOUT_S)
+        return str(answer["version"])
+
     async def load(self, name: str, path: Path) -> None:
         """Load through the plug-in's route."""
         body = {"name": name, "path": str(path)}

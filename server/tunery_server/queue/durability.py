@@ -17,8 +17,8 @@ from tunery_server.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 _ONCE = Retry(NoBackoff(), 0)
-_OLDEST = (6, 2)
-_WANTED = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+OLDEST = (6, 2)
+WANTED = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
 
 
 def check(settings: Settings) -> None:
@@ -38,6 +38,11 @@ def check(settings: Settings) -> None:
         )
 
 
+def is_too_old(version: str) -> bool:
+    """Whether a server of this ``redis_version`` lacks a command that the queue needs."""
+    return tuple(map(int, version.split(".")[:2])) < OLDEST
+
+
 def _asked(question: Callable[["redis.Redis"], list[str]], client: "redis.Redis") -> list[str]:
     try:
         return question(client)
@@ -48,14 +53,15 @@ def _asked(question: Callable[["redis.Redis"], list[str]], client: "redis.Redis"
 
 def _age(client: "redis.Redis") -> list[str]:
     version = str(client.info("server")["redis_version"])
-    old = tuple(map(int, version.split(".")[:2])) < _OLDEST
-    return [f"it is of version {version}, and 6.2 is the oldest that will do"] if old else []
+    if not is_too_old(version):
+        return []
+    return [f"it is of version {version}, and 6.2 is the oldest that will do"]
 
 
 def _configuration(client: "redis.Redis") -> list[str]:
-    known = client.config_get(*_WANTED)
+    known = client.config_get(*WANTED)
     return [
         f"{name} is '{known[name]}' and has to be '{wanted}'"
-        for name, wanted in _WANTED.items()
+        for name, wanted in WANTED.items()
         if known.get(name, wanted) != wanted
     ]

@@ -22,7 +22,7 @@ from tunery_server.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE_S = 10.0
 _POLL_S = 0.01
 _CACHE_KIB = 512
@@ -90,7 +90,7 @@ class Database:
         Raises RecordUnavailable.
         """
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         with self.writing() as connection:
             hold(connection, Lock.MIGRATE)
             config.attributes["connection"] = connection
