@@ -1,6 +1,7 @@
 """The engine: whether it answers, turns, and is the release that is installed."""
 
 import asyncio
+import socket as sockets
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,10 +34,23 @@ class Patient(Protocol):
 
 def engine_checks(socket: Path, make: Callable[[], Patient]) -> Iterator[Finding]:
     """One line, for an engine that runs as for one that does not."""
-    if not socket.exists():
+    if not _somebody_listens(socket):
         yield warn("engine", "none runs here", "start `tunery serve`, or `tunery engine`")
         return
     yield asyncio.run(_asked(make()))
+
+
+def _somebody_listens(socket: Path) -> bool:
+    """vLLM leaves its socket behind when it ends."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(_PULSE_S)
+        try:
+            probe.connect(str(socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True  # it is there, and something else is wrong with it
+    return True
 
 
 async def _asked(engine: Patient) -> Finding:

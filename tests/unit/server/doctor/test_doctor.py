@@ -207,12 +207,16 @@ class Engine(ScriptedEngine):
 def test_an_engine_is_asked_whether_it_turns_and_what_it_is(tmp_path: Path) -> None:
     engine, there = Engine(), tmp_path / "engine.sock"
     assert levels(engine_checks(there, lambda: engine)) == {"engine": WARN}
-    there.touch()
-    [found] = engine_checks(there, lambda: engine)
-    assert "0.0.1 runs" in found.found
-    engine.turns = False
-    [found] = engine_checks(there, lambda: engine)
-    assert "did not turn" in found.found
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(there))
+        listening.listen()
+        [found] = engine_checks(there, lambda: engine)
+        assert "0.0.1 runs" in found.found
+        engine.turns = False
+        [found] = engine_checks(there, lambda: engine)
+        assert "did not turn" in found.found
+    assert there.exists()
+    assert levels(engine_checks(there, lambda: engine)) == {"engine": WARN}
 
 
 def test_a_check_that_hangs_or_breaks_leaves_the_others_be() -> None:
