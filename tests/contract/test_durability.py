@@ -84,7 +84,7 @@ def test_one_that_does_not_answer_yet_is_warned_of(tmp_path: Path) -> None:
 
 def test_one_that_is_too_old_is_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     url = start().url
-    monkeypatch.setattr(durability, "_OLDEST", (99, 0))
+    monkeypatch.setattr(durability, "OLDEST", (99, 0))
     with pytest.raises(ConfigError, match="of version"):
         durability.check(asking(url))
 
