@@ -6,7 +6,7 @@ TESTS ?= $(wildcard $(addprefix tests/,unit contract architecture docs deploy in
 TYPED := deploy/setup/install.py deploy/setup/redis_server.py deploy/helm/settings_schema.py examples/demo.py examples/two_tenants.py examples/ticket_routing/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak fuzz bench check fmt lock deploy-tools storage-tools clean
+.PHONY: help setup demo serve test faults soak fuzz bench simulate check fmt lock deploy-tools storage-tools clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ fuzz: setup ## throw hostile input at every parser for FUZZ_S seconds (480)
 
 bench: setup ## measure the claims about speed (ONLY=F1,L5: some of them); renews benchmarks/README.md
 	@$(BIN)/python -m benchmarks --only "$(ONLY)"
+
+simulate: setup ## simulate routing and residency of adapters over 1, 10 and 1,000 engines; renews docs/capacity.md
+	@$(BIN)/python -m benchmarks.simulation
+	@$(BIN)/python docs/capacity_table.py --write
 
 check: setup ## formatting, lint, types, dependency rules
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""Routing and residency of adapters over many engines: ``python -m benchmarks.simulation``."""
